@@ -1,0 +1,173 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Rewriting ELF shared objects so that imports of chosen functions go to a runtime library.
+ * The only header that the command and other programs see. The library knows nothing of what the
+ * functions do: which names to redirect is data, handed in by the caller. It never prints, never
+ * exits, and never leaves a file half written.
+ */
+#ifndef GREENIFY_PATCHER_H
+#define GREENIFY_PATCHER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#define PATCH_MUST_CHECK __attribute__((warn_unused_result))
+
+/* --- errors ----------------------------------------------------------------------------------- */
+
+/* What kind of thing went wrong. The names are stable: tests and --json output use them. */
+enum patch_code {
+#define PATCH_ERROR(code, name) PATCH_##code,
+#include "errors.def"
+#undef PATCH_ERROR
+};
+
+/* One failure, complete in itself; filled in by the call that returns false. */
+struct patch_error {
+    enum patch_code code;
+    char table[64];    /* table or section and index, as in ".rela.plt[12]"; "" where none applies */
+    bool has_offset;   /* whether `offset` means anything */
+    uint64_t offset;   /* place in the file, in bytes from its start */
+    char reason[256];  /* one clause, no final period */
+    int system_error;  /* errno of the call that failed, or 0 */
+};
+
+/* "unsupported-machine" and the like, for reports and --json. Never NULL. */
+const char *patch_code_name(enum patch_code code);
+
+/* "TABLE at 0xOFFSET: REASON", cut to `size` bytes, always terminated. */
+void patch_error_format(const struct patch_error *error, char *text, size_t size);
+
+/* --- what to redirect ------------------------------------------------------------------------- */
+
+/* Borrowed for the duration of each call that takes it. */
+struct patch_options {
+    const char *const *functions; /* names to redirect, in any order, ended by NULL */
+    const char *prefix;           /* an import NAME becomes PREFIX NAME: "greenify_" */
+    const char *runtime;          /* DT_NEEDED entry that provides these: "libgreen.so.1" */
+    uint64_t bss_limit;           /* most .bss bytes the extension layout may put into the file; 0: 64 MiB */
+    bool allow_hard_links;        /* rewrite a file that has other names (they keep the old content) */
+    bool allow_overlay;           /* accept bytes behind the last thing that the headers describe */
+};
+
+/* Where the grown string table went. */
+enum patch_layout {
+    PATCH_LAYOUT_NONE,      /* not patched */
+    PATCH_LAYOUT_CAVE,      /* into the padding behind a read-only segment; the file did not grow */
+    PATCH_LAYOUT_EXTENSION, /* behind the last segment, whose .bss now stands in the file */
+};
+const char *patch_layout_name(enum patch_layout layout); /* "none", "cave", "extension" */
+
+/* What patch_prepare() or patch_prepare_revert() did, or found. */
+struct patch_report {
+    enum patch_layout layout;
+    const char *machine;      /* "x86-64", "AArch64"; static storage */
+    const char *needed_slot;  /* "spare", "DT_RELACOUNT" or "present"; static storage */
+    size_t redirected;        /* undefined symbols that are redirected */
+    size_t relocations;       /* relocations that follow them */
+    uint64_t size_before;     /* of the file, in bytes */
+    uint64_t size_after;
+    char **names;             /* the functions, sorted, `redirected` of them; owned by the report */
+};
+void patch_report_finish(struct patch_report *report);
+
+/* --- change: a new version of one file, complete but not yet visible -------------------------- */
+
+/* Several files are one transaction: prepare each, then commit each, or discard all. */
+struct patch_change;
+
+enum patch_outcome {
+    PATCH_FAILED,  /* see the error; nothing was left behind */
+    PATCH_NOTHING, /* sound input, nothing to do (no such import, or redirected already) */
+    PATCH_READY,   /* *change holds a file to commit */
+};
+
+/* Plans the redirection of `input` and writes the result to a temporary file beside `output`
+ * (NULL: beside `input` itself, symbolic links resolved, to replace it), with mode, owner, times,
+ * extended attributes and ACLs of the input, and synced. `report` may be NULL, `change` may be NULL
+ * for a dry run, which writes nothing. The caller owns *change. */
+PATCH_MUST_CHECK enum patch_outcome patch_prepare(const char *input, const char *output,
+                                                  const struct patch_options *options,
+                                                  struct patch_change **change,
+                                                  struct patch_report *report,
+                                                  struct patch_error *error);
+
+/* The same for the way back: the original, byte for byte, from the record inside `input`. Fails with
+ * PATCH_CHANGED_SINCE and a reason that says what differs when another tool edited the file
+ * afterwards, PATCH_NOTHING when it was never patched. */
+PATCH_MUST_CHECK enum patch_outcome patch_prepare_revert(const char *input, const char *output,
+                                                         const struct patch_options *options,
+                                                         struct patch_change **change,
+                                                         struct patch_report *report,
+                                                         struct patch_error *error);
+
+/* Renames the temporary file over its destination and syncs the folder. Frees the change. */
+PATCH_MUST_CHECK bool patch_commit(struct patch_change *change, struct patch_error *error);
+
+/* Removes the temporary file. Frees the change. Accepts NULL. */
+void patch_discard(struct patch_change *change);
+
+/* --- scan ------------------------------------------------------------------------------------- */
+
+/* One place that calls or loads the address of an import. */
+struct patch_call_site {
+    char *function;   /* the function that contains it, or NULL where no symbol covers it */
+    uint64_t address; /* of the instruction, as in the file (not relocated) */
+    const char *kind; /* "call", "jump", "load"; static storage */
+};
+
+/* One relocation that an import's address is written by. */
+struct patch_relocation {
+    const char *kind; /* "JUMP_SLOT", "GLOB_DAT", "ABS64"; static storage */
+    uint64_t address; /* of the slot */
+};
+
+struct patch_import {
+    char *name;    /* without the prefix */
+    char *version; /* "GLIBC_2.2.5", or NULL */
+    bool redirected;
+    struct patch_relocation *relocations;
+    size_t relocation_count;
+    struct patch_call_site *call_sites;
+    size_t call_site_count;
+};
+
+struct patch_scan {
+    const char *machine;
+    char *soname;            /* or NULL */
+    bool patched;            /* the runtime is needed and at least one import is redirected */
+    bool reverts;            /* an undo record stands in the file */
+    struct patch_import *imports; /* the hooked ones only, by name */
+    size_t import_count;
+    char **needed;           /* DT_NEEDED entries in order, ended by NULL */
+};
+
+/* Lists the imports among options->functions, redirected or not. The caller owns *scan. */
+PATCH_MUST_CHECK bool patch_scan(const char *input, const struct patch_options *options,
+                                 struct patch_scan **scan, struct patch_error *error);
+void patch_scan_destroy(struct patch_scan *scan); /* accepts NULL */
+
+/* --- verify ----------------------------------------------------------------------------------- */
+
+enum patch_verdict { PATCH_PASS, PATCH_FAULT, PATCH_SKIPPED };
+
+/* Called once for each check, in the order of the table of checks. `name` is stable ("load-congruence"),
+ * `detail` says what was found and where, "" for a plain pass. Both are borrowed. */
+typedef void patch_check_sink(void *context, const char *name, enum patch_verdict verdict,
+                              const char *detail);
+
+/* Structure, and that every import among options->functions is redirected. Returns false when the
+ * file could not be read at all; *sound tells whether every check passed. */
+PATCH_MUST_CHECK bool patch_verify(const char *input, const struct patch_options *options,
+                                   patch_check_sink *sink, void *context, bool *sound,
+                                   struct patch_error *error);
+
+/* Loads `input` with the dynamic loader in a child process and checks that each redirected slot
+ * holds an address inside the runtime. `sink` and `sound` as above. */
+PATCH_MUST_CHECK bool patch_verify_load(const char *input, const struct patch_options *options,
+                                        patch_check_sink *sink, void *context, bool *sound,
+                                        struct patch_error *error);
+
+#endif
