@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * greenify patch: redirects the imports of each file.
+ */
+#include "command.h"
+
+#include "option.h"
+#include "rewriting.h"
+#include "settings.h"
+
+#include <inttypes.h>
+#include <limits.h>
+#include <stdio.h>
+
+static const char *nothing(const struct patch_report *report)
+{
+    return report->redirected > 0 ? "every chosen function that it imports is redirected already"
+                                  : "it imports none of the chosen functions";
+}
+
+static const char *growth(const struct patch_report *report, char *text, size_t size)
+{
+    if (report->size_after == report->size_before)
+        snprintf(text, size, "%" PRIu64 " bytes as before", report->size_after);
+    else if (report->size_after > report->size_before)
+        snprintf(text, size, "grown by %" PRIu64 " to %" PRIu64 " bytes",
+                 report->size_after - report->size_before, report->size_after);
+    else
+        snprintf(text, size, "shrunk by %" PRIu64 " to %" PRIu64 " bytes",
+                 report->size_before - report->size_after, report->size_after);
+    return text;
+}
+
+static void describe(const struct report *report, const struct settings *settings,
+                     const struct transaction_file *file)
+{
+    const struct patch_report *facts = &file->report;
+    char name[2 * PATH_MAX + 8];
+    char size[80];
+
+    report_line(report, "%s: %zu function%s %s to %s (%zu relocation%s; layout %s, %s)",
+                rewriting_name(file, name, sizeof(name)), facts->redirected,
+                plural(facts->redirected),
+                file->state == TRANSACTION_WRITTEN ? "redirected" : "would be redirected",
+                settings->runtime, facts->relocations, plural(facts->relocations),
+                patch_layout_name(facts->layout), growth(facts, size, sizeof(size)));
+    report_detail(report, "  machine %s, DT_NEEDED slot: %s", facts->machine, facts->needed_slot);
+    for (size_t i = 0; i < facts->redirected; i++)
+        report_detail(report, "  %s", facts->names[i]);
+}
+
+static enum exit_status run(const struct settings *settings)
+{
+    static const struct rewriting patching = {"patch", patch_prepare, nothing, describe};
+
+    return rewriting_run(settings, &patching);
+}
+
+static const struct option_row *const options[] = {
+    &option_output,        &option_folder,
+    &option_hooks,         &option_runtime,
+    &option_bss_limit,     &option_allow_hard_links,
+    &option_allow_overlay, &option_dry_run,
+    &option_json,          &option_quiet,
+    &option_verbose,       &option_help,
+    &option_version,       NULL,
+};
+
+const struct command command_patch = {"patch", "FILE...",
+                                      "redirect blocking calls into the runtime", options, run};

@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * greenify revert: gives back the original of each file.
+ */
+#include "command.h"
+
+#include "option.h"
+#include "rewriting.h"
+#include "settings.h"
+
+#include <inttypes.h>
+#include <limits.h>
+
+static const char *nothing(const struct patch_report *facts)
+{
+    (void)facts;
+    return "it was never patched";
+}
+
+static void describe(const struct report *report, const struct settings *settings,
+                     const struct transaction_file *file)
+{
+    const struct patch_report *facts = &file->report;
+    char name[2 * PATH_MAX + 8];
+
+    (void)settings;
+    report_line(report, "%s: original %s (%zu function%s of libc called again; %" PRIu64 " bytes)",
+                rewriting_name(file, name, sizeof(name)),
+                file->state == TRANSACTION_WRITTEN ? "restored" : "would be restored",
+                facts->redirected, plural(facts->redirected), facts->size_after);
+    for (size_t i = 0; i < facts->redirected; i++)
+        report_detail(report, "  %s", facts->names[i]);
+}
+
+static enum exit_status run(const struct settings *settings)
+{
+    static const struct rewriting reverting = {"revert", patch_prepare_revert, nothing, describe};
+
+    return rewriting_run(settings, &reverting);
+}
+
+static const struct option_row *const options[] = {
+    &option_output,  &option_folder, &option_allow_hard_links, &option_dry_run,
+    &option_json,    &option_quiet,  &option_verbose,          &option_help,
+    &option_version, NULL,
+};
+
+const struct command command_revert = {"revert", "FILE...", "give back the original, byte for byte",
+                                       options, run};

@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * What patch and revert have in common: a transaction over the files, and the report of it.
+ */
+#ifndef GREENIFY_REWRITING_H
+#define GREENIFY_REWRITING_H
+
+#include "command.h"
+#include "report.h"
+#include "transaction.h"
+
+/* Where the two differ. */
+struct rewriting {
+    const char *verb;
+    transaction_prepare *prepare;
+    /* Why there was nothing to do, for the message. */
+    const char *(*nothing)(const struct patch_report *report);
+    /* The text about a file that was written, or would be (`file->state` tells). */
+    void (*describe)(const struct report *report, const struct settings *settings,
+                     const struct transaction_file *file);
+};
+
+enum exit_status rewriting_run(const struct settings *settings, const struct rewriting *rewriting);
+
+/* "FILE", or "FILE -> COPY" for a copy, into `text`, cut to `size`. Returns `text`. */
+const char *rewriting_name(const struct transaction_file *file, char *text, size_t size);
+
+/* "s" where `count` wants the plural. */
+const char *plural(size_t count);
+
+#endif

@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * What the command line asks for.
+ */
+#ifndef GREENIFY_SETTINGS_H
+#define GREENIFY_SETTINGS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "patcher.h"
+
+struct command;
+struct hooklist;
+
+#define SETTINGS_PREFIX  "greenify_"
+#define SETTINGS_RUNTIME "libgreen.so.1"
+
+/* Strings are borrowed from argv. */
+struct settings {
+    const char *output;     /* -o, or NULL */
+    const char *folder;     /* -d, or NULL */
+    struct hooklist *hooks; /* owned */
+    bool hooks_given;       /* by the user, not by default */
+    const char *runtime;
+    uint64_t bss_limit; /* 0: the patcher's own */
+    bool allow_hard_links;
+    bool allow_overlay;
+    bool dry_run;
+    bool load;
+    bool json;
+    bool help;
+    bool version;
+    int verbosity; /* -1 quiet, 0, 1 verbose */
+    char **files;
+    size_t file_count;
+};
+
+/* Reads argv (whose first entry is ignored) by the options of `command`. What is wrong goes to
+ * stderr. Call settings_finish() in either case. */
+bool settings_parse(struct settings *settings, const struct command *command, int argc,
+                    char **argv);
+void settings_finish(struct settings *settings);
+
+void settings_print_help(const struct command *command);
+
+/* The part that the patcher needs; borrows from `settings`. */
+struct patch_options settings_patch_options(const struct settings *settings);
+
+#endif

@@ -1,0 +1,243 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * All or none: the order in which several files are prepared and written.
+ */
+#include "transaction.h"
+
+#include "report.h"
+#include "settings.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+/* --- targets ---------------------------------------------------------------------------------- */
+
+static bool is_folder(const char *path)
+{
+    struct stat status;
+
+    return stat(path, &status) == 0 && S_ISDIR(status.st_mode);
+}
+
+/* -o and -d promise that the input stays: a target that is the input would break that. A symbolic
+ * link as target is itself replaced, so it is not followed. */
+static bool is_same_file(const char *input, const char *target)
+{
+    struct stat from;
+    struct stat to;
+
+    return stat(input, &from) == 0 && lstat(target, &to) == 0 && from.st_dev == to.st_dev &&
+           from.st_ino == to.st_ino;
+}
+
+static const char *last_component(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+
+    return slash != NULL ? slash + 1 : path;
+}
+
+static bool name_target(struct transaction_file *file, const struct settings *settings)
+{
+    file->target = file->input;
+    if (settings->output != NULL) {
+        file->target = settings->output;
+        return true;
+    }
+    if (settings->folder == NULL) {
+        file->resolved = realpath(file->input, NULL); /* what fails here fails again in prepare */
+        return true;
+    }
+    if (asprintf(&file->joined, "%s/%s", settings->folder, last_component(file->input)) < 0) {
+        file->joined = NULL;
+        message(NULL, "out of memory");
+        return false;
+    }
+    file->target = file->joined;
+    return true;
+}
+
+/* `libx.so*` names a library and the links to it: in place that is one file, but as copies the same
+ * name twice would lose one. */
+static bool compare_targets(const struct transaction *transaction, struct transaction_file *file)
+{
+    for (const struct transaction_file *other = transaction->files; other < file; other++) {
+        if (file->resolved != NULL && other->resolved != NULL &&
+            strcmp(file->resolved, other->resolved) == 0)
+            file->state = TRANSACTION_REPEATED;
+        if (file->joined != NULL && strcmp(file->joined, other->joined) == 0) {
+            message(file->input, "would be written to %s, as %s is", file->joined, other->input);
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool check_target(const struct transaction *transaction, struct transaction_file *file)
+{
+    if (file->target != file->input && is_same_file(file->input, file->target)) {
+        message(file->input, "is the file that the copy would go to, %s", file->target);
+        return false;
+    }
+    return compare_targets(transaction, file);
+}
+
+static bool check_places(const struct settings *settings)
+{
+    if (settings->folder != NULL && !is_folder(settings->folder)) {
+        message(settings->folder, "is no folder to write to");
+        return false;
+    }
+    if (settings->output != NULL && is_folder(settings->output)) {
+        message(settings->output, "is a folder; -d writes into one");
+        return false;
+    }
+    return true;
+}
+
+bool transaction_init(struct transaction *transaction, const struct settings *settings)
+{
+    *transaction = (struct transaction){0};
+    if (!check_places(settings))
+        return false;
+    transaction->files = calloc(settings->file_count, sizeof(*transaction->files));
+    if (transaction->files == NULL) {
+        message(NULL, "out of memory");
+        return false;
+    }
+    for (size_t i = 0; i < settings->file_count; i++) {
+        struct transaction_file *file = &transaction->files[transaction->count++];
+
+        file->input = settings->files[i];
+        file->state = TRANSACTION_READY;
+        if (!name_target(file, settings) || !check_target(transaction, file)) {
+            transaction_finish(transaction);
+            return false;
+        }
+    }
+    return true;
+}
+
+void transaction_finish(struct transaction *transaction)
+{
+    for (size_t i = 0; i < transaction->count; i++) {
+        struct transaction_file *file = &transaction->files[i];
+
+        patch_discard(file->change);
+        patch_report_finish(&file->report);
+        free(file->resolved);
+        free(file->joined);
+    }
+    free(transaction->files);
+    *transaction = (struct transaction){0};
+}
+
+/* --- signals ---------------------------------------------------------------------------------- */
+
+/* Those that end us now: a signal that the parent chose to ignore (nohup) goes on being ignored. */
+static sigset_t ending_signals(void)
+{
+    static const int signals[] = {SIGHUP, SIGINT, SIGQUIT, SIGTERM};
+    sigset_t set;
+
+    sigemptyset(&set);
+    for (size_t i = 0; i < sizeof(signals) / sizeof(signals[0]); i++) {
+        struct sigaction action;
+
+        if (sigaction(signals[i], NULL, &action) == 0 && action.sa_handler != SIG_IGN)
+            sigaddset(&set, signals[i]);
+    }
+    return set;
+}
+
+static bool is_interrupted(const sigset_t *ending)
+{
+    sigset_t pending;
+
+    sigpending(&pending);
+    sigandset(&pending, &pending, ending);
+    return !sigisemptyset(&pending);
+}
+
+/* --- all or none ------------------------------------------------------------------------------ */
+
+static void prepare_file(struct transaction_file *file, const struct settings *settings,
+                         transaction_prepare *prepare)
+{
+    static const enum transaction_state states[] = {
+        [PATCH_FAILED] = TRANSACTION_FAILED,
+        [PATCH_NOTHING] = TRANSACTION_NOTHING,
+        [PATCH_READY] = TRANSACTION_READY,
+    };
+    struct patch_options options = settings_patch_options(settings);
+    const char *output = file->target == file->input ? NULL : file->target;
+
+    file->state =
+        states[prepare(file->input, output, &options, settings->dry_run ? NULL : &file->change,
+                       &file->report, &file->error)];
+}
+
+static void discard_all(struct transaction *transaction)
+{
+    for (size_t i = 0; i < transaction->count; i++) {
+        struct transaction_file *file = &transaction->files[i];
+
+        if (file->state != TRANSACTION_READY)
+            continue;
+        patch_discard(file->change);
+        file->change = NULL;
+        file->state = TRANSACTION_DISCARDED;
+    }
+}
+
+/* A rename that fails when all was prepared in its folder is rare; what was written before it stays
+ * written, and the report says so. */
+static void commit_all(struct transaction *transaction)
+{
+    for (size_t i = 0; i < transaction->count; i++) {
+        struct transaction_file *file = &transaction->files[i];
+
+        if (file->state != TRANSACTION_READY)
+            continue;
+        file->state =
+            patch_commit(file->change, &file->error) ? TRANSACTION_WRITTEN : TRANSACTION_FAILED;
+        file->change = NULL;
+        if (file->state == TRANSACTION_FAILED) {
+            discard_all(transaction);
+            return;
+        }
+    }
+}
+
+void transaction_run(struct transaction *transaction, const struct settings *settings,
+                     transaction_prepare *prepare)
+{
+    sigset_t ending = ending_signals();
+    sigset_t before;
+
+    sigprocmask(SIG_BLOCK, &ending, &before);
+    for (size_t i = 0; i < transaction->count && !transaction->interrupted; i++) {
+        if (transaction->files[i].state == TRANSACTION_READY)
+            prepare_file(&transaction->files[i], settings, prepare);
+        transaction->interrupted = is_interrupted(&ending);
+    }
+    if (transaction->interrupted || transaction_count(transaction, TRANSACTION_FAILED) > 0)
+        discard_all(transaction);
+    else if (!settings->dry_run)
+        commit_all(transaction);
+    sigprocmask(SIG_SETMASK, &before, NULL);
+}
+
+size_t transaction_count(const struct transaction *transaction, enum transaction_state state)
+{
+    size_t count = 0;
+
+    for (size_t i = 0; i < transaction->count; i++)
+        count += transaction->files[i].state == state;
+    return count;
+}
