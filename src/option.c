@@ -49,7 +49,8 @@ static bool set_hooks(struct settings *settings, const char *value, char *reason
 
 const struct option_row option_hooks = {
     '\0', "hooks", "LIST",
-    "groups and functions, separated by commas; -NAME removes (default " HOOKLIST_DEFAULT ")",
+    "groups and functions, separated by commas; -NAME removes one\n"
+    "(default " HOOKLIST_DEFAULT ")",
     set_hooks};
 
 static bool has_control_character(const char *text)
