@@ -27,11 +27,11 @@ enum patch_code {
 /* One failure, complete in itself; filled in by the call that returns false. */
 struct patch_error {
     enum patch_code code;
-    char table[64];    /* table or section and index, as in ".rela.plt[12]"; "" where none applies */
-    bool has_offset;   /* whether `offset` means anything */
-    uint64_t offset;   /* place in the file, in bytes from its start */
-    char reason[256];  /* one clause, no final period */
-    int system_error;  /* errno of the call that failed, or 0 */
+    char table[64];   /* table or section and index, as in ".rela.plt[12]"; "" where none applies */
+    bool has_offset;  /* whether `offset` means anything */
+    uint64_t offset;  /* place in the file, in bytes from its start */
+    char reason[256]; /* one clause, no final period */
+    int system_error; /* errno of the call that failed, or 0 */
 };
 
 /* "unsupported-machine" and the like, for reports and --json. Never NULL. */
@@ -47,9 +47,9 @@ struct patch_options {
     const char *const *functions; /* names to redirect, in any order, ended by NULL */
     const char *prefix;           /* an import NAME becomes PREFIX NAME: "greenify_" */
     const char *runtime;          /* DT_NEEDED entry that provides these: "libgreen.so.1" */
-    uint64_t bss_limit;           /* most .bss bytes the extension layout may put into the file; 0: 64 MiB */
-    bool allow_hard_links;        /* rewrite a file that has other names (they keep the old content) */
-    bool allow_overlay;           /* accept bytes behind the last thing that the headers describe */
+    uint64_t bss_limit; /* most .bss bytes the extension layout may put into the file; 0: 64 MiB */
+    bool allow_hard_links; /* rewrite a file that has other names (they keep the old content) */
+    bool allow_overlay;    /* accept bytes behind the last thing that the headers describe */
 };
 
 /* Where the grown string table went. */
@@ -63,13 +63,13 @@ const char *patch_layout_name(enum patch_layout layout); /* "none", "cave", "ext
 /* What patch_prepare() or patch_prepare_revert() did, or found. */
 struct patch_report {
     enum patch_layout layout;
-    const char *machine;      /* "x86-64", "AArch64"; static storage */
-    const char *needed_slot;  /* "spare", "DT_RELACOUNT" or "present"; static storage */
-    size_t redirected;        /* undefined symbols that are redirected */
-    size_t relocations;       /* relocations that follow them */
-    uint64_t size_before;     /* of the file, in bytes */
+    const char *machine;     /* "x86-64", "AArch64"; static storage */
+    const char *needed_slot; /* "spare", "DT_RELACOUNT" or "present"; static storage */
+    size_t redirected;       /* undefined symbols that are redirected */
+    size_t relocations;      /* relocations that follow them */
+    uint64_t size_before;    /* of the file, in bytes */
     uint64_t size_after;
-    char **names;             /* the functions, sorted, `redirected` of them; owned by the report */
+    char **names; /* the functions, sorted, `redirected` of them; owned by the report */
 };
 void patch_report_finish(struct patch_report *report);
 
@@ -88,14 +88,12 @@ enum patch_outcome {
  * (NULL: beside `input` itself, symbolic links resolved, to replace it), with mode, owner, times,
  * extended attributes and ACLs of the input, and synced. `report` may be NULL, `change` may be NULL
  * for a dry run, which writes nothing. The caller owns *change. */
-PATCH_MUST_CHECK enum patch_outcome patch_prepare(const char *input, const char *output,
-                                                  const struct patch_options *options,
-                                                  struct patch_change **change,
-                                                  struct patch_report *report,
-                                                  struct patch_error *error);
+PATCH_MUST_CHECK enum patch_outcome
+patch_prepare(const char *input, const char *output, const struct patch_options *options,
+              struct patch_change **change, struct patch_report *report, struct patch_error *error);
 
-/* The same for the way back: the original, byte for byte, from the record inside `input`. Fails with
- * PATCH_CHANGED_SINCE and a reason that says what differs when another tool edited the file
+/* The same for the way back: the original, byte for byte, from the record inside `input`. Fails
+ * with PATCH_CHANGED_SINCE and a reason that says what differs when another tool edited the file
  * afterwards, PATCH_NOTHING when it was never patched. */
 PATCH_MUST_CHECK enum patch_outcome patch_prepare_revert(const char *input, const char *output,
                                                          const struct patch_options *options,
@@ -136,12 +134,12 @@ struct patch_import {
 
 struct patch_scan {
     const char *machine;
-    char *soname;            /* or NULL */
-    bool patched;            /* the runtime is needed and at least one import is redirected */
-    bool reverts;            /* an undo record stands in the file */
+    char *soname;                 /* or NULL */
+    bool patched;                 /* the runtime is needed and at least one import is redirected */
+    bool reverts;                 /* an undo record stands in the file */
     struct patch_import *imports; /* the hooked ones only, by name */
     size_t import_count;
-    char **needed;           /* DT_NEEDED entries in order, ended by NULL */
+    char **needed; /* DT_NEEDED entries in order, ended by NULL */
 };
 
 /* Lists the imports among options->functions, redirected or not. The caller owns *scan. */
@@ -153,8 +151,9 @@ void patch_scan_destroy(struct patch_scan *scan); /* accepts NULL */
 
 enum patch_verdict { PATCH_PASS, PATCH_FAULT, PATCH_SKIPPED };
 
-/* Called once for each check, in the order of the table of checks. `name` is stable ("load-congruence"),
- * `detail` says what was found and where, "" for a plain pass. Both are borrowed. */
+/* Called once for each check, in the order of the table of checks. `name` is stable
+ * ("load-congruence"), `detail` says what was found and where, "" for a plain pass. Both are
+ * borrowed. */
 typedef void patch_check_sink(void *context, const char *name, enum patch_verdict verdict,
                               const char *detail);
 

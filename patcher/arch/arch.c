@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The machines that are supported.
+ */
+#include "arch/arch.h"
+
+static const struct arch *const machines[] = {&arch_x86_64, &arch_aarch64};
+
+const struct arch *arch_find(uint16_t machine)
+{
+    for (size_t i = 0; i < sizeof(machines) / sizeof(machines[0]); i++)
+        if (machines[i]->machine == machine)
+            return machines[i];
+    return NULL;
+}
+
+const struct arch_relocation *arch_relocation_find(const struct arch *arch, uint32_t type)
+{
+    for (const struct arch_relocation *row = arch->relocations; row->name != NULL; row++)
+        if (row->type == type)
+            return row;
+    return NULL;
+}

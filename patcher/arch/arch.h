@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * What differs by machine, as data: relocation numbers and the shapes of code that reaches an
+ * import. One file a machine; a new machine is a new file and a row in arch.c.
+ */
+#ifndef PATCHER_ARCH_H
+#define PATCHER_ARCH_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct arch_relocation {
+    uint32_t type;
+    const char *name; /* "R_X86_64_JUMP_SLOT" */
+    const char *kind; /* "JUMP_SLOT", "GLOB_DAT" or "ABS64"; NULL: cannot carry a redirection */
+};
+
+/* One instruction (or pair) that refers to a fixed address. */
+struct arch_reference {
+    size_t start;     /* of the instruction, counted from the beginning of the code */
+    const char *kind; /* "call", "jump", "load" */
+    bool slot;        /* `target` is a word that holds the address, not code itself */
+    uint64_t target;
+};
+
+/* First letters of the mnemonics that a reference of `kind` decodes to. */
+struct arch_mnemonic {
+    const char *begins;
+    const char *kind;
+};
+
+struct arch_code {
+    size_t step; /* distance of the positions to try: 1, or the width of an instruction */
+
+    /* Whether the bytes at `at` look like the address part of a reference. `address` is that of
+     * code[0]. Judges by bytes alone; the disassembler has the last word. */
+    bool (*reference)(const uint8_t *code, size_t size, size_t at, uint64_t address,
+                      struct arch_reference *reference);
+
+    /* Where the PLT stub begins that `reference` (a jump through a slot) belongs to. */
+    size_t (*stub_start)(const uint8_t *code, const struct arch_reference *reference);
+
+    /* Whether such a jump looks like a stub, for files that have no section names to tell. */
+    bool (*stub_like)(const uint8_t *code, size_t size, const struct arch_reference *reference);
+
+    const struct arch_mnemonic *mnemonics; /* first match counts; ended by begins == NULL */
+};
+
+struct arch {
+    uint16_t machine; /* e_machine */
+    const char *name;
+    const struct arch_relocation *relocations; /* those that name a symbol; ended by name == NULL */
+    const struct arch_code *code;
+};
+
+extern const struct arch arch_x86_64;
+extern const struct arch arch_aarch64;
+
+/* NULL when the machine is not supported. */
+const struct arch *arch_find(uint16_t machine);
+
+/* NULL when the type is not in the table. */
+const struct arch_relocation *arch_relocation_find(const struct arch *arch, uint32_t type);
+
+#endif

@@ -1,0 +1,151 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Edits: small pieces of new bytes in the coordinates of the original.
+ */
+#include "edits.h"
+
+#include "error.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+bool edits_add(struct plan *plan, uint64_t offset, const void *bytes, size_t size,
+               struct patch_error *error)
+{
+    if (plan->edit_count == plan->edit_capacity) {
+        size_t larger = plan->edit_capacity * 2 + 64;
+        struct plan_edit *edits = realloc(plan->edits, larger * sizeof(*edits));
+        if (edits == NULL)
+            return error_memory(error);
+        plan->edits = edits;
+        plan->edit_capacity = larger;
+    }
+    struct plan_edit *edit = &plan->edits[plan->edit_count++];
+    edit->offset = offset;
+    edit->size = (uint32_t)size;
+    memcpy(edit->bytes, bytes, size);
+    return true;
+}
+
+static bool add_word(struct plan *plan, uint64_t offset, uint64_t value, struct patch_error *error)
+{
+    return edits_add(plan, offset, &value, sizeof(value), error);
+}
+
+static bool add_dynamic(const struct image *image, struct plan *plan, struct patch_error *error)
+{
+    uint64_t table = image_dynamic_offset(image, image_dynamic(image, DT_STRTAB));
+    uint64_t size = image_dynamic_offset(image, image_dynamic(image, DT_STRSZ));
+
+    return add_word(plan, table + offsetof(Elf64_Dyn, d_un), plan->place.address, error) &&
+           add_word(plan, size + offsetof(Elf64_Dyn, d_un), plan->table_size, error);
+}
+
+/* p_filesz and p_memsz of the segment that grows, and p_offset of those that move. */
+static bool add_segments(const struct image *image, struct plan *plan, struct patch_error *error)
+{
+    const struct layout_place *place = &plan->place;
+    uint64_t headers = image->header.e_phoff;
+    const Elf64_Phdr *grown = &image->segments[place->segment];
+    uint64_t size = place->address + plan->table_size - grown->p_vaddr;
+    uint64_t sizes[2] = {size, size};
+
+    _Static_assert(offsetof(Elf64_Phdr, p_memsz) == offsetof(Elf64_Phdr, p_filesz) + 8,
+                   "both sizes are one edit");
+    if (!edits_add(plan,
+                   headers + place->segment * sizeof(Elf64_Phdr) + offsetof(Elf64_Phdr, p_filesz),
+                   sizes, sizeof(sizes), error))
+        return false;
+    for (size_t i = 0; i < image->segment_count; i++)
+        if (layout_moves_segment(image, place, i) &&
+            !add_word(plan, headers + i * sizeof(Elf64_Phdr) + offsetof(Elf64_Phdr, p_offset),
+                      image->segments[i].p_offset + place->insertion_size, error))
+            return false;
+    return true;
+}
+
+/* sh_addr, sh_offset and sh_size of .dynstr, and sh_offset of the sections that move. */
+static bool add_sections(const struct image *image, struct plan *plan, struct patch_error *error)
+{
+    const struct layout_place *place = &plan->place;
+    const Elf64_Shdr *strings = image_string_section(image);
+    uint64_t whole[3] = {place->address, place->offset, plan->table_size};
+
+    _Static_assert(offsetof(Elf64_Shdr, sh_size) == offsetof(Elf64_Shdr, sh_addr) + 16,
+                   "address, offset and size are one edit");
+    for (size_t i = 0; i < image->section_count; i++) {
+        uint64_t header = image->header.e_shoff + i * sizeof(Elf64_Shdr);
+        bool done = true;
+        if (&image->sections[i] == strings)
+            done = edits_add(plan, header + offsetof(Elf64_Shdr, sh_addr), whole, sizeof(whole),
+                             error);
+        else if (layout_moves_section(image, place, i))
+            done = add_word(plan, header + offsetof(Elf64_Shdr, sh_offset),
+                            image->sections[i].sh_offset + place->insertion_size, error);
+        if (!done)
+            return false;
+    }
+    return true;
+}
+
+bool edits_add_place(const struct image *image, struct plan *plan, struct patch_error *error)
+{
+    const struct layout_place *place = &plan->place;
+    uint64_t sections = image->header.e_shoff;
+
+    if (place->insertion_size != 0 && sections >= place->insertion_offset && sections != 0 &&
+        !add_word(plan, offsetof(Elf64_Ehdr, e_shoff), sections + place->insertion_size, error))
+        return false;
+    return add_dynamic(image, plan, error) && add_segments(image, plan, error) &&
+           add_sections(image, plan, error);
+}
+
+static int compare_edits(const void *a, const void *b)
+{
+    const struct plan_edit *x = a;
+    const struct plan_edit *y = b;
+
+    return (x->offset > y->offset) - (x->offset < y->offset);
+}
+
+void edits_sort(struct plan *plan)
+{
+    qsort(plan->edits, plan->edit_count, sizeof(*plan->edits), compare_edits);
+}
+
+static int compare_runs(const void *a, const void *b)
+{
+    const struct undo_run *x = a;
+    const struct undo_run *y = b;
+
+    return (x->offset > y->offset) - (x->offset < y->offset);
+}
+
+static bool check_runs(const struct image *image, const struct plan *plan,
+                       const struct undo_run *runs, struct patch_error *error)
+{
+    uint64_t at = 0;
+    uint64_t hole = plan->place.insertion_size != 0 ? plan->place.insertion_offset : 0;
+
+    for (size_t i = 0; i < plan->edit_count; i++) {
+        uint64_t end = runs[i].offset + runs[i].size;
+        if (runs[i].offset < at || end > image->size || (runs[i].offset < hole && end > hole))
+            return error_set_at(error, PATCH_MALFORMED, "", runs[i].offset,
+                                "two tables of the file share these bytes");
+        at = end;
+    }
+    return true;
+}
+
+bool edits_runs(const struct image *image, const struct plan *plan, struct undo_run **runs,
+                struct patch_error *error)
+{
+    *runs = calloc(plan->edit_count + 1, sizeof(**runs));
+    if (*runs == NULL)
+        return error_memory(error);
+    for (size_t i = 0; i < plan->edit_count; i++)
+        (*runs)[i] = (struct undo_run){plan->edits[i].offset, plan->edits[i].size};
+    qsort(*runs, plan->edit_count, sizeof(**runs), compare_runs);
+    return check_runs(image, plan, *runs, error);
+}

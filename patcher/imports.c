@@ -1,0 +1,225 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Undefined dynamic symbols against the list of wanted names, then relocations against those.
+ */
+#include "imports.h"
+
+#include "error.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct names {
+    const char **sorted;
+    size_t count;
+};
+
+static int compare_names(const void *a, const void *b)
+{
+    return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+static bool names_sort(struct names *names, const char *const *list, struct patch_error *error)
+{
+    size_t count = 0;
+
+    while (list[count] != NULL)
+        count++;
+    names->sorted = calloc(count + 1, sizeof(*names->sorted));
+    if (names->sorted == NULL)
+        return error_memory(error);
+    for (size_t i = 0; i < count; i++)
+        names->sorted[i] = list[i];
+    names->count = count;
+    qsort(names->sorted, count, sizeof(*names->sorted), compare_names);
+    return true;
+}
+
+static bool names_have(const struct names *names, const char *name)
+{
+    return bsearch(&name, names->sorted, names->count, sizeof(*names->sorted), compare_names) !=
+           NULL;
+}
+
+/* A function, or a name that nobody typed (hand-written assembly, some linkers). */
+static bool is_function(const Elf64_Sym *symbol)
+{
+    unsigned type = ELF64_ST_TYPE(symbol->st_info);
+
+    return ELF64_ST_BIND(symbol->st_info) != STB_LOCAL && (type == STT_FUNC || type == STT_NOTYPE);
+}
+
+static bool append(struct imports *imports, const struct import *import, size_t *capacity,
+                   struct patch_error *error)
+{
+    if (imports->count == *capacity) {
+        size_t larger = *capacity * 2 + 16;
+        struct import *items = realloc(imports->items, larger * sizeof(*items));
+        if (items == NULL)
+            return error_memory(error);
+        imports->items = items;
+        *capacity = larger;
+    }
+    imports->items[imports->count++] = *import;
+    imports->pending += import->wanted && !import->redirected;
+    imports->redirected += import->redirected;
+    return true;
+}
+
+static bool collect_symbols(const struct image *image, const struct patch_options *options,
+                            const struct names *names, struct imports *imports,
+                            struct patch_error *error)
+{
+    size_t prefix = strlen(options->prefix);
+    size_t capacity = 0;
+
+    for (uint32_t i = 1; i < image->symbol_count; i++) {
+        Elf64_Sym symbol = image_symbol(image, i);
+        const char *name = image_string(image, symbol.st_name);
+        if (name == NULL)
+            return error_set_entry(error, PATCH_MALFORMED, ".dynsym", i,
+                                   image_symbol_offset(image, i),
+                                   "the name at 0x%x lies behind .dynstr", symbol.st_name);
+        if (!is_function(&symbol))
+            continue;
+        bool prefixed = strncmp(name, options->prefix, prefix) == 0;
+        if (symbol.st_shndx != SHN_UNDEF) {
+            imports->exports_prefix |= prefixed;
+            continue;
+        }
+        struct import import = {
+            .name = prefixed ? name + prefix : name, .symbol = i, .redirected = prefixed};
+        import.wanted = names_have(names, import.name);
+        if ((prefixed || import.wanted) && !append(imports, &import, &capacity, error))
+            return false;
+    }
+    return true;
+}
+
+/* --- relocations -------------------------------------------------------------------------------
+ */
+
+static int compare_symbols(const void *a, const void *b)
+{
+    uint32_t x = ((const struct import *)a)->symbol;
+    uint32_t y = ((const struct import *)b)->symbol;
+
+    return (x > y) - (x < y);
+}
+
+static bool add_relocation(const struct image *image, size_t table, size_t index,
+                           struct imports *imports, size_t import, struct patch_error *error)
+{
+    Elf64_Rela relocation = image_relocation(image, table, index);
+    uint32_t type = (uint32_t)ELF64_R_TYPE(relocation.r_info);
+    const struct arch_relocation *row = arch_relocation_find(image->arch, type);
+
+    if (row == NULL)
+        return error_set_entry(error, PATCH_UNSUPPORTED_RELOCATION, image_relocation_names[table],
+                               index, image_relocation_offset(image, table, index),
+                               "unsupported relocation %" PRIu32 " of %s", type,
+                               imports->items[import].name);
+    if (row->kind == NULL)
+        return error_set_entry(error, PATCH_UNSUPPORTED_RELOCATION, image_relocation_names[table],
+                               index, image_relocation_offset(image, table, index),
+                               "unsupported relocation %s of %s", row->name,
+                               imports->items[import].name);
+    imports->relocations[imports->relocation_count++] =
+        (struct import_relocation){row->kind, relocation.r_offset, import};
+    return true;
+}
+
+static int compare_relocations(const void *a, const void *b)
+{
+    const struct import_relocation *x = a;
+    const struct import_relocation *y = b;
+
+    if (x->import != y->import)
+        return x->import < y->import ? -1 : 1;
+    return (x->address > y->address) - (x->address < y->address);
+}
+
+static void group(struct imports *imports)
+{
+    qsort(imports->relocations, imports->relocation_count, sizeof(*imports->relocations),
+          compare_relocations);
+    for (size_t i = 0; i < imports->relocation_count; i++) {
+        struct import *import = &imports->items[imports->relocations[i].import];
+        if (import->relocation_count++ == 0)
+            import->relocations = &imports->relocations[i];
+    }
+}
+
+static bool collect_relocations(const struct image *image, struct imports *imports,
+                                struct patch_error *error)
+{
+    size_t total = image_relocation_count(image, 0) + image_relocation_count(image, 1);
+
+    imports->relocations = calloc(total + 1, sizeof(*imports->relocations));
+    if (imports->relocations == NULL)
+        return error_memory(error);
+    for (size_t t = 0; t < IMAGE_RELOCATION_TABLES; t++) {
+        for (size_t i = 0; i < image_relocation_count(image, t); i++) {
+            uint64_t symbol = ELF64_R_SYM(image_relocation(image, t, i).r_info);
+            if (symbol >= image->symbol_count && symbol != 0)
+                return error_set_entry(error, PATCH_MALFORMED, image_relocation_names[t], i,
+                                       image_relocation_offset(image, t, i),
+                                       "symbol %" PRIu64 " of %" PRIu32, symbol,
+                                       image->symbol_count);
+            struct import key = {.symbol = (uint32_t)symbol};
+            const struct import *found =
+                imports->count == 0
+                    ? NULL
+                    : bsearch(&key, imports->items, imports->count, sizeof(key), compare_symbols);
+            if (found != NULL &&
+                !add_relocation(image, t, i, imports, (size_t)(found - imports->items), error))
+                return false;
+        }
+    }
+    group(imports);
+    return true;
+}
+
+/* --- what is needed ----------------------------------------------------------------------------
+ */
+
+static bool look_for_runtime(const struct image *image, const struct patch_options *options,
+                             struct imports *imports, struct patch_error *error)
+{
+    for (size_t i = 0; i < image->dynamic_count; i++) {
+        const Elf64_Dyn *entry = &image->dynamic[i];
+        if (entry->d_tag != DT_NEEDED)
+            continue;
+        const char *name = image_string(image, entry->d_un.d_val);
+        if (name == NULL)
+            return error_set_entry(error, PATCH_MALFORMED, ".dynamic", i,
+                                   image_dynamic_offset(image, entry),
+                                   "the name of a DT_NEEDED lies behind .dynstr");
+        imports->runtime_needed |= strcmp(name, options->runtime) == 0;
+    }
+    return true;
+}
+
+bool imports_collect(const struct image *image, const struct patch_options *options,
+                     struct imports *imports, struct patch_error *error)
+{
+    struct names names = {0};
+
+    memset(imports, 0, sizeof(*imports));
+    bool done = names_sort(&names, options->functions, error) &&
+                collect_symbols(image, options, &names, imports, error) &&
+                collect_relocations(image, imports, error) &&
+                look_for_runtime(image, options, imports, error);
+    free(names.sorted);
+    if (!done)
+        imports_finish(imports);
+    return done;
+}
+
+void imports_finish(struct imports *imports)
+{
+    free(imports->items);
+    free(imports->relocations);
+    memset(imports, 0, sizeof(*imports));
+}

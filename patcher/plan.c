@@ -1,0 +1,381 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Deciding: refusals first, then the new strings, then the edits, then the place for the table.
+ */
+#include "plan.h"
+
+#include "edits.h"
+#include "error.h"
+#include "hash.h"
+#include "undo.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* --- refusals ----------------------------------------------------------------------------------
+ */
+
+/* A name that ends in '*' stands for all that begin so. */
+static const char *const protected_names[] = {
+    "libc.so.*",   "libpthread.so.*", "libdl.so.*",        "librt.so.*",
+    "libm.so.*",   "ld-linux*",       "ld64.so.*",         "ld-musl-*",
+    "libc.musl-*", "linux-vdso.so.*", "libthread_db.so.*", "libev.so.*",
+};
+
+static bool name_matches(const char *name, const char *pattern)
+{
+    size_t length = strlen(pattern);
+
+    if (pattern[length - 1] == '*')
+        return strncmp(name, pattern, length - 1) == 0;
+    return strcmp(name, pattern) == 0;
+}
+
+static const char *base_name(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+
+    return slash != NULL ? slash + 1 : path;
+}
+
+bool plan_check_protected(const struct image *image, const struct imports *imports,
+                          const struct patch_options *options, struct patch_error *error)
+{
+    const char *soname = image_soname(image);
+
+    if (imports->exports_prefix)
+        return error_set(error, PATCH_PROTECTED, "exports %s functions: it is the runtime itself",
+                         options->prefix);
+    if (soname == NULL)
+        return true;
+    if (strcmp(soname, base_name(options->runtime)) == 0)
+        return error_set(error, PATCH_PROTECTED, "%s is the runtime itself", soname);
+    for (size_t i = 0; i < sizeof(protected_names) / sizeof(protected_names[0]); i++)
+        if (name_matches(soname, protected_names[i]))
+            return error_set(error, PATCH_PROTECTED, "%s is what the runtime itself stands on",
+                             soname);
+    return true;
+}
+
+static bool check_other_runtime(const struct imports *imports, const struct patch_options *options,
+                                struct patch_error *error)
+{
+    if (imports->redirected == 0 || imports->runtime_needed)
+        return true;
+    return error_set(error, PATCH_OTHER_RUNTIME,
+                     "%zu imports have the prefix %s already, but %s is not needed",
+                     imports->redirected, options->prefix, options->runtime);
+}
+
+static bool check_overlay(const struct image *image, const struct patch_options *options,
+                          struct patch_error *error)
+{
+    uint64_t end = image_end(image);
+
+    if (options->allow_overlay || end == image->size)
+        return true;
+    return error_set_at(error, PATCH_OVERLAY, "", end,
+                        "%" PRIu64 " bytes stand behind all that the headers describe",
+                        image->size - end);
+}
+
+/* An executable whose own PLT entry is the function's address: the old name is hashed too. */
+static bool check_symbols(const struct image *image, const struct imports *imports,
+                          struct patch_error *error)
+{
+    for (size_t i = 0; i < imports->count; i++) {
+        uint32_t symbol = imports->items[i].symbol;
+        if (imports->items[i].redirected || image_symbol(image, symbol).st_value == 0)
+            continue;
+        return error_set_entry(error, PATCH_UNSUPPORTED_RELOCATION, ".dynsym", symbol,
+                               image_symbol_offset(image, symbol),
+                               "the address of %s is that of a PLT entry in this file",
+                               imports->items[i].name);
+    }
+    return true;
+}
+
+/* --- the new strings ---------------------------------------------------------------------------
+ */
+
+/* What is appended to .dynstr: offsets count from the start of the old one. */
+struct strings {
+    char *text;
+    size_t size;
+    size_t capacity;
+    uint64_t base; /* size of the old table */
+};
+
+static bool add_string(struct strings *strings, const char *prefix, const char *name,
+                       uint32_t *offset, struct patch_error *error)
+{
+    size_t head = strlen(prefix);
+    size_t tail = strlen(name) + 1;
+
+    if (strings->capacity - strings->size < head + tail) {
+        size_t larger = strings->capacity * 2 + head + tail + 256;
+        char *text = realloc(strings->text, larger);
+        if (text == NULL)
+            return error_memory(error);
+        strings->text = text;
+        strings->capacity = larger;
+    }
+    *offset = (uint32_t)(strings->base + strings->size);
+    memcpy(strings->text + strings->size, prefix, head);
+    memcpy(strings->text + strings->size + head, name, tail);
+    strings->size += head + tail;
+    return true;
+}
+
+/* One wanted import and where its new name stands. */
+struct renamed {
+    const struct import *import;
+    uint32_t name;
+};
+
+static int compare_renamed(const void *a, const void *b)
+{
+    const struct renamed *x = a;
+    const struct renamed *y = b;
+    int order = strcmp(x->import->name, y->import->name);
+
+    return order != 0
+               ? order
+               : (x->import->symbol > y->import->symbol) - (x->import->symbol < y->import->symbol);
+}
+
+/* Imports of one name, of several versions, share a string. */
+static bool name_imports(const struct imports *imports, const struct patch_options *options,
+                         struct strings *strings, struct renamed *list, struct patch_error *error)
+{
+    size_t count = 0;
+
+    for (size_t i = 0; i < imports->count; i++)
+        if (imports->items[i].wanted && !imports->items[i].redirected)
+            list[count++].import = &imports->items[i];
+    qsort(list, count, sizeof(*list), compare_renamed);
+    for (size_t i = 0; i < count; i++) {
+        if (i > 0 && strcmp(list[i].import->name, list[i - 1].import->name) == 0)
+            list[i].name = list[i - 1].name;
+        else if (!add_string(strings, options->prefix, list[i].import->name, &list[i].name, error))
+            return false;
+    }
+    return true;
+}
+
+/* --- edits that do not depend on the place -----------------------------------------------------
+ */
+
+static bool edit_symbols(const struct image *image, const struct renamed *list, size_t count,
+                         struct plan *plan, struct patch_error *error)
+{
+    static const Elf64_Half global = VER_NDX_GLOBAL;
+
+    for (size_t i = 0; i < count; i++) {
+        uint32_t symbol = list[i].import->symbol;
+        if (!edits_add(plan, image_symbol_offset(image, symbol) + offsetof(Elf64_Sym, st_name),
+                       &list[i].name, sizeof(list[i].name), error))
+            return false;
+        if (image->versions.size != 0 &&
+            !edits_add(plan, image->versions.offset + symbol * sizeof(global), &global,
+                       sizeof(global), error))
+            return false;
+    }
+    return true;
+}
+
+/* The words of DT_HASH that differ from those in the file. */
+static bool edit_words(const struct image *image, const struct hash_table *table, struct plan *plan,
+                       struct patch_error *error)
+{
+    uint64_t count = 2 + (uint64_t)table->buckets + table->chains;
+
+    for (uint64_t i = 0; i < count; i++) {
+        uint64_t offset = image->hash.offset + i * sizeof(uint32_t);
+        if (memcmp(image->bytes + offset, &table->words[i], sizeof(uint32_t)) != 0 &&
+            !edits_add(plan, offset, &table->words[i], sizeof(uint32_t), error))
+            return false;
+    }
+    return true;
+}
+
+/* DT_HASH holds undefined symbols too, so the renamed ones go to other chains. */
+static bool edit_hash(const struct image *image, const struct renamed *list, size_t count,
+                      const struct strings *strings, struct plan *plan, struct patch_error *error)
+{
+    struct hash_table table = {0};
+    bool done = false;
+
+    if (image->hash.size == 0)
+        return true;
+    uint8_t *moved = calloc(image->symbol_count, 1);
+    if (moved == NULL)
+        return error_memory(error);
+    for (size_t i = 0; i < count; i++)
+        moved[list[i].import->symbol] = 1;
+    if (!hash_load(image, &table, error) || !hash_unlink(image, &table, moved, error))
+        goto out;
+    for (size_t i = 0; i < count; i++)
+        if (moved[list[i].import->symbol] != 0)
+            hash_link(&table, list[i].import->symbol, strings->text + list[i].name - strings->base);
+    done = edit_words(image, &table, plan, error);
+out:
+    hash_finish(&table);
+    free(moved);
+    return done;
+}
+
+/* A slot of .dynamic for one more DT_NEEDED: the first of several DT_NULL, or a mere hint. */
+static bool edit_needed(const struct image *image, uint32_t name, struct plan *plan,
+                        struct patch_error *error)
+{
+    static const struct {
+        int64_t tag;
+        const char *name;
+    } hints[] = {{DT_RELACOUNT, "DT_RELACOUNT"}, {DT_RELCOUNT, "DT_RELCOUNT"}};
+    Elf64_Dyn needed = {.d_tag = DT_NEEDED, .d_un.d_val = name};
+    const Elf64_Dyn *slot = NULL;
+
+    if (image->dynamic_count + 1 < image->dynamic_capacity &&
+        image->dynamic[image->dynamic_count + 1].d_tag == DT_NULL) {
+        slot = &image->dynamic[image->dynamic_count];
+        plan->needed_slot = "spare";
+    }
+    for (size_t i = 0; slot == NULL && i < sizeof(hints) / sizeof(hints[0]); i++) {
+        slot = image_dynamic(image, hints[i].tag);
+        plan->needed_slot = hints[i].name;
+    }
+    if (slot == NULL)
+        return error_set_at(error, PATCH_NO_DYNAMIC_SLOT, ".dynamic",
+                            image_dynamic_offset(image, &image->dynamic[image->dynamic_count]),
+                            "no spare DT_NULL and no DT_RELACOUNT to make room for DT_NEEDED");
+    return edits_add(plan, image_dynamic_offset(image, slot), &needed, sizeof(needed), error);
+}
+
+/* --- the table ---------------------------------------------------------------------------------
+ */
+
+static bool encode_table(const struct image *image, const struct strings *strings,
+                         const struct undo_run *runs, struct plan *plan, struct patch_error *error)
+{
+    plan->table = calloc(1, plan->table_size);
+    if (plan->table == NULL)
+        return error_memory(error);
+    memcpy(plan->table, image->bytes + image->strings.offset, image->strings.size);
+    memcpy(plan->table + image->strings.size, strings->text, strings->size);
+    undo_encode(image, &plan->place, plan->table_size, runs, plan->edit_count,
+                plan->table + plan->record);
+    return true;
+}
+
+/* Tries one place: the edits it needs, with the size of the record that they need in turn. */
+static bool try_place(const struct image *image, const struct strings *strings,
+                      struct layout_place place, struct plan *plan, bool *fits,
+                      struct patch_error *error)
+{
+    size_t fixed = plan->edit_count;
+    struct undo_run *runs = NULL;
+    bool done = false;
+
+    *fits = false;
+    plan->place = place;
+    /* Their number and places count now; the values follow from the size. */
+    if (place.layout == PATCH_LAYOUT_EXTENSION)
+        plan->place.insertion_size = 1;
+    if (!edits_add_place(image, plan, error) || !edits_runs(image, plan, &runs, error))
+        goto out;
+    plan->record = image->strings.size + strings->size;
+    plan->table_size = plan->record + undo_size(runs, plan->edit_count) + 1;
+    done = true;
+    plan->place = place;
+    if (!layout_fit(image, &plan->place, plan->table_size))
+        goto out;
+    done = false;
+    plan->edit_count = fixed;
+    if (!edits_add_place(image, plan, error))
+        goto out;
+    edits_sort(plan);
+    done = *fits = encode_table(image, strings, runs, plan, error);
+out:
+    if (!*fits)
+        plan->edit_count = fixed;
+    free(runs);
+    return done;
+}
+
+static bool find_place(const struct image *image, const struct patch_options *options,
+                       const struct strings *strings, struct plan *plan, struct patch_error *error)
+{
+    struct layout_place *places;
+    struct patch_error reason = {0};
+    size_t count;
+    bool fits = false;
+    bool done = true;
+
+    error_set_at(&reason, PATCH_NO_ROOM, "program header table", image->header.e_phoff,
+                 "no room behind any segment");
+    if (!layout_candidates(image, options, &places, &count, &reason))
+        return error_memory(error);
+    for (size_t i = 0; done && !fits && i < count; i++)
+        done = try_place(image, strings, places[i], plan, &fits, error);
+    free(places);
+    if (done && !fits && error != NULL)
+        *error = reason;
+    return done && fits;
+}
+
+/* --- all of it ---------------------------------------------------------------------------------
+ */
+
+static bool make(const struct image *image, const struct imports *imports,
+                 const struct patch_options *options, struct strings *strings, struct renamed *list,
+                 struct plan *plan, struct patch_error *error)
+{
+    uint32_t runtime;
+
+    if (!name_imports(imports, options, strings, list, error) ||
+        !edit_symbols(image, list, imports->pending, plan, error) ||
+        !edit_hash(image, list, imports->pending, strings, plan, error))
+        return false;
+    plan->needed_slot = "present";
+    if (!imports->runtime_needed && (!add_string(strings, "", options->runtime, &runtime, error) ||
+                                     !edit_needed(image, runtime, plan, error)))
+        return false;
+    return find_place(image, options, strings, plan, error);
+}
+
+enum patch_outcome plan_make(const struct image *image, const struct imports *imports,
+                             const struct patch_options *options, struct plan *plan,
+                             struct patch_error *error)
+{
+    struct strings strings = {.base = image->strings.size};
+
+    memset(plan, 0, sizeof(*plan));
+    plan->needed_slot = imports->runtime_needed ? "present" : "";
+    if (!plan_check_protected(image, imports, options, error) ||
+        !check_other_runtime(imports, options, error))
+        return PATCH_FAILED;
+    if (imports->pending == 0)
+        return PATCH_NOTHING;
+    if (!check_overlay(image, options, error) || !check_symbols(image, imports, error))
+        return PATCH_FAILED;
+    struct renamed *list = calloc(imports->count, sizeof(*list));
+    if (list == NULL) {
+        error_memory(error);
+        return PATCH_FAILED;
+    }
+    bool done = make(image, imports, options, &strings, list, plan, error);
+    free(strings.text);
+    free(list);
+    if (!done)
+        plan_finish(plan);
+    return done ? PATCH_READY : PATCH_FAILED;
+}
+
+void plan_finish(struct plan *plan)
+{
+    free(plan->edits);
+    free(plan->table);
+    memset(plan, 0, sizeof(*plan));
+}

@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * What to change in one file, decided but not done: a list of edits, the place and the content of
+ * the new string table. Reads the image only; nothing here touches a file.
+ */
+#ifndef PATCHER_PLAN_H
+#define PATCHER_PLAN_H
+
+#include "image.h"
+#include "imports.h"
+#include "layout.h"
+
+/* `size` new bytes at `offset` of the original. */
+struct plan_edit {
+    uint64_t offset;
+    uint32_t size;
+    uint8_t bytes[24];
+};
+
+struct plan {
+    struct plan_edit *edits; /* ascending, none overlapping */
+    size_t edit_count;
+    size_t edit_capacity;
+    struct layout_place place;
+    uint8_t *table; /* the new .dynstr */
+    size_t table_size;
+    size_t record;           /* where the undo record stands in it */
+    const char *needed_slot; /* "spare", "DT_RELACOUNT", "DT_RELCOUNT" or "present" */
+};
+
+/* PATCH_NOTHING when no wanted import is left to redirect. The caller finishes *plan unless
+ * PATCH_FAILED. */
+PATCH_MUST_CHECK enum patch_outcome plan_make(const struct image *image,
+                                              const struct imports *imports,
+                                              const struct patch_options *options,
+                                              struct plan *plan, struct patch_error *error);
+void plan_finish(struct plan *plan);
+
+/* Whether the file is one that must never be redirected: libc, the loader, the runtime. */
+PATCH_MUST_CHECK bool plan_check_protected(const struct image *image, const struct imports *imports,
+                                           const struct patch_options *options,
+                                           struct patch_error *error);
+
+#endif

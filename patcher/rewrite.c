@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Building the new file in memory.
+ */
+#include "rewrite.h"
+
+#include "error.h"
+#include "undo.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+bool rewrite_apply(const struct image *image, const struct plan *plan, uint8_t **bytes,
+                   uint64_t *size, struct patch_error *error)
+{
+    const struct layout_place *place = &plan->place;
+    uint64_t hole = place->insertion_size != 0 ? place->insertion_offset : image->size;
+    uint64_t total = image->size + place->insertion_size;
+    uint8_t *out = malloc(total);
+
+    if (out == NULL)
+        return error_memory(error);
+    memcpy(out, image->bytes, hole);
+    memset(out + hole, 0, place->insertion_size);
+    memcpy(out + hole + place->insertion_size, image->bytes + hole, image->size - hole);
+    for (size_t i = 0; i < plan->edit_count; i++) {
+        const struct plan_edit *edit = &plan->edits[i];
+        uint64_t at = edit->offset + (edit->offset >= hole ? place->insertion_size : 0);
+        memcpy(out + at, edit->bytes, edit->size);
+    }
+    memcpy(out + place->offset, plan->table, plan->table_size);
+    undo_seal(out, total, place->offset + plan->record);
+    *bytes = out;
+    *size = total;
+    return true;
+}

@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The record that leads a patched file back to its original. It stands inside the new .dynstr,
+ * behind its strings, where DT_STRSZ and the section header cover it, so that no tool drops it.
+ * Mode, owner, times and attributes are not in it: the patched file itself carries those of the
+ * original, and equal inputs give equal outputs.
+ */
+#ifndef PATCHER_UNDO_H
+#define PATCHER_UNDO_H
+
+#include "image.h"
+#include "layout.h"
+
+/* Old bytes that were overwritten: `size` of them at `offset` of the original. */
+struct undo_run {
+    uint64_t offset;
+    uint32_t size;
+};
+
+/* A record that was found. */
+struct undo {
+    uint64_t offset; /* of the record, in the patched file */
+    uint64_t size;
+    enum patch_layout layout;
+    uint64_t original_size;
+    uint64_t patched_size;
+};
+
+/* Bytes that the record takes; `runs` in ascending order, none overlapping. */
+size_t undo_size(const struct undo_run *runs, size_t count);
+
+/* Writes the record of undo_size() bytes, except what undo_seal() fills in. `image` is the
+ * original, `table_size` that of the whole new table. */
+void undo_encode(const struct image *image, const struct layout_place *place, uint64_t table_size,
+                 const struct undo_run *runs, size_t count, uint8_t *record);
+
+/* Fills in the checksums of the finished file; the record stands at `record` in it. */
+void undo_seal(uint8_t *bytes, uint64_t size, uint64_t record);
+
+/* Finds the youngest record in .dynstr; false when there is none that makes sense. */
+bool undo_find(const struct image *image, struct undo *undo);
+
+/* Builds the original; the caller frees *bytes. PATCH_CHANGED_SINCE, with what differs, when the
+ * file is not the one that was written. */
+PATCH_MUST_CHECK bool undo_restore(const struct image *image, const struct undo *undo,
+                                   uint8_t **bytes, uint64_t *size, struct patch_error *error);
+
+#endif
