@@ -19,6 +19,7 @@ static const char *const verdict_names[] = {
 /* What the checks of one file are collected in. */
 struct tally {
     struct report *report;
+    const char *file;
     json_t *checks; /* NULL for text */
     size_t count;
     size_t faults;
@@ -29,7 +30,8 @@ static void take_check(void *context, const char *name, enum patch_verdict verdi
 {
     struct tally *tally = context;
 
-    tally->count++;
+    if (tally->count++ == 0)
+        report_line(tally->report, "%s:", tally->file);
     tally->faults += verdict == PATCH_FAULT;
     report_line(tally->report, "  %-7s  %s%s%s", verdict_names[verdict], name,
                 detail[0] != '\0' ? ": " : "", detail);
@@ -53,14 +55,13 @@ static bool check_file(struct tally *tally, const char *file, const struct setti
 static enum exit_status verify_file(struct report *report, const char *file,
                                     const struct settings *settings)
 {
-    struct tally tally = {.report = report};
+    struct tally tally = {.report = report, .file = file};
     struct patch_error error;
     json_t *object = report_file(report, file);
     bool readable;
 
     if (report->json)
         tally.checks = json_array();
-    report_line(report, "%s:", file);
     readable = check_file(&tally, file, settings, &error);
     if (report->json) {
         report_put(report, object, "sound", json_boolean(readable && tally.faults == 0));
