@@ -15,18 +15,22 @@
 extern "C" {
 #endif
 
+#pragma GCC visibility push(default)
+
 /* --- coroutines ------------------------------------------------------------------------------- */
 
 typedef struct green green_t;
 
 /* Starts a coroutine that runs entry(argument); it runs when the caller next waits. The first call
  * in a thread makes that thread's hub, and the calling flow its root coroutine. Returns NULL with
- * ENOMEM (no memory, or no mapping left for a stack), or EINVAL (GREEN_STACK_SIZE cannot be). */
+ * ENOMEM (no memory, or no mapping left for a stack), EINVAL (GREEN_STACK_SIZE cannot be), or
+ * ENOTSUP (the thread's hub is a foreign one). */
 green_t *green_spawn(void *(*entry)(void *), void *argument);
 
 /* Waits until g has ended, stores what its entry returned (`result` may be NULL), and frees it.
- * timeout < 0: no limit. ETIMEDOUT leaves g as it was, joinable. EDEADLK: g is the caller, or nothing
- * is left that could ever end it. EINVAL: g was joined or detached, or another coroutine joins it. */
+ * timeout < 0: no limit. ETIMEDOUT leaves g as it was, joinable. EDEADLK: g is the caller, or
+ * nothing is left that could ever end it. EINVAL: g was joined or detached, or another coroutine
+ * joins it. */
 int green_join(green_t *g, void **result, double timeout);
 
 /* Frees g as soon as it ends, without a join. EINVAL as for green_join(). */
@@ -81,7 +85,8 @@ int green_hub_stats(struct green_hub_stats *stats); /* ENOENT: no hub in this th
 /* All coroutines of this thread with name, state and what each waits for, one a line, to fd. */
 int green_dump(int fd);
 
-/* --- a foreign host: somebody else's coroutines and loop --------------------------------------- */
+/* --- a foreign host: somebody else's coroutines and loop ---------------------------------------
+ */
 
 /* Lent to the host for as long as one call is parked; never on a stack. */
 struct green_parked {
@@ -92,15 +97,15 @@ struct green_parked {
 struct green_host {
     size_t size; /* sizeof(struct green_host) */
 
-    /* Suspends the running context until unpark(p) was called for it. Returns 0 then; an errno value
-     * to make the call fail with it, when the host itself ended the wait (an exception was thrown
-     * in); or -1 when the running context must not be suspended (it is the host's loop): the call
-     * then blocks for real. */
+    /* Suspends the running context until unpark(p) was called for it. Returns 0 then; an errno
+     * value to make the call fail with it, when the host itself ended the wait (an exception was
+     * thrown in); or -1 when the running context must not be suspended (it is the host's loop): the
+     * call then blocks for real. */
     int (*park)(void *data, struct green_parked *p);
 
     /* p's context may go on: queue it. Comes from inside green_host_dispatch(), or from another
-     * context of the thread; then green_host_fd() is made readable, so that a dispatch follows. Never
-     * switches by itself. */
+     * context of the thread; then green_host_fd() is made readable, so that a dispatch follows.
+     * Never switches by itself. */
     void (*unpark)(void *data, struct green_parked *p);
 
     /* Some context is parked now (waiting != 0), or none is any more. May be NULL. */
@@ -122,6 +127,8 @@ int green_host_fd(void);
 
 /* Collects what has become ready and unparks it; never waits. Returns how many, or -1 ENOENT. */
 int green_host_dispatch(void);
+
+#pragma GCC visibility pop
 
 #ifdef __cplusplus
 }

@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * A suspended flow of control on x86-64 (System V psABI). What the caller of a function may rely on
+ * is kept on the flow's own stack; the context is just the stack pointer below it:
+ *
+ *      sp -> | MXCSR, x87 control word |   8 bytes: SSE and x87 modes survive a call (psABI 3.2.1)
+ *            | r15 | r14 | r13 | r12   |
+ *            | rbx | rbp               |
+ *            | return address          |
+ */
+#ifndef GREEN_ARCH_CONTEXT_H
+#define GREEN_ARCH_CONTEXT_H
+
+#include <stdint.h>
+
+struct context {
+    void *sp;
+};
+
+struct context_frame {
+    uint32_t mxcsr;
+    uint16_t x87_control;
+    uint16_t unused;
+    uint64_t r15, r14, r13, r12, rbx, rbp;
+    void (*resume)(void);
+    uint64_t end_of_stack[2]; /* keeps sp aligned to 16 at the call in green_context_entry() */
+};
+
+/* Suspends the running flow into *from and resumes *to. */
+void green_context_switch(struct context *from, const struct context *to);
+
+/* The first return address of a new flow: calls r12 with r13, and never returns. */
+void green_context_entry(void);
+
+/* Makes *context begin with function(argument) on the stack that ends at `top` (exclusive, aligned
+ * to 16). function must not return. */
+static inline void context_prepare(struct context *context, void *top, void (*function)(void *),
+                                   void *argument)
+{
+    struct context_frame *frame = (struct context_frame *)top - 1;
+
+    *frame = (struct context_frame){
+        .mxcsr = 0x1f80, /* all exceptions masked, round to nearest: as at program start */
+        .x87_control = 0x037f,
+        .r12 = (uint64_t)(uintptr_t)function,
+        .r13 = (uint64_t)(uintptr_t)argument,
+        .resume = green_context_entry,
+    };
+    context->sp = frame;
+}
+
+#endif

@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * void green_context_entry(void): the outermost frame of a flow. context_prepare() left the function
+ * in r12 and its argument in r13. The return address is undefined to unwinders: backtraces end here,
+ * and a C++ exception that nobody catches ends in std::terminate().
+ */
+        .text
+        .globl  green_context_entry
+        .hidden green_context_entry
+        .type   green_context_entry, @function
+        .p2align 4
+green_context_entry:
+        .cfi_startproc
+        .cfi_undefined %rip
+        endbr64
+        xorl    %ebp, %ebp              # end of the chain of frame pointers
+        movq    %r13, %rdi
+        callq   *%r12
+        ud2                             # the function does not return
+        .cfi_endproc
+        .size   green_context_entry, . - green_context_entry
+
+        .section .note.GNU-stack, "", @progbits

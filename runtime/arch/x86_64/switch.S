@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * void green_context_switch(struct context *from, const struct context *to)
+ * The frame is drawn in context.h. Both stacks have the same layout at the exchange, so the CFI
+ * stays right across it, and a debugger can unwind a suspended flow.
+ */
+        .text
+        .globl  green_context_switch
+        .hidden green_context_switch
+        .type   green_context_switch, @function
+        .p2align 4
+green_context_switch:
+        .cfi_startproc
+        endbr64
+        pushq   %rbp                    # callee-saved registers, in the order of context_frame
+        .cfi_adjust_cfa_offset 8
+        .cfi_rel_offset %rbp, 0
+        pushq   %rbx
+        .cfi_adjust_cfa_offset 8
+        .cfi_rel_offset %rbx, 0
+        pushq   %r12
+        .cfi_adjust_cfa_offset 8
+        .cfi_rel_offset %r12, 0
+        pushq   %r13
+        .cfi_adjust_cfa_offset 8
+        .cfi_rel_offset %r13, 0
+        pushq   %r14
+        .cfi_adjust_cfa_offset 8
+        .cfi_rel_offset %r14, 0
+        pushq   %r15
+        .cfi_adjust_cfa_offset 8
+        .cfi_rel_offset %r15, 0
+        subq    $8, %rsp
+        .cfi_adjust_cfa_offset 8
+        stmxcsr (%rsp)                  # modes, not flags: the callee must preserve them
+        fnstcw  4(%rsp)
+
+        movq    %rsp, (%rdi)            # from->sp
+        movq    (%rsi), %rsp            # to->sp
+
+        ldmxcsr (%rsp)
+        fldcw   4(%rsp)
+        addq    $8, %rsp
+        .cfi_adjust_cfa_offset -8
+        popq    %r15
+        .cfi_adjust_cfa_offset -8
+        .cfi_restore %r15
+        popq    %r14
+        .cfi_adjust_cfa_offset -8
+        .cfi_restore %r14
+        popq    %r13
+        .cfi_adjust_cfa_offset -8
+        .cfi_restore %r13
+        popq    %r12
+        .cfi_adjust_cfa_offset -8
+        .cfi_restore %r12
+        popq    %rbx
+        .cfi_adjust_cfa_offset -8
+        .cfi_restore %rbx
+        popq    %rbp
+        .cfi_adjust_cfa_offset -8
+        .cfi_restore %rbp
+        popq    %rcx                    # jump, not ret: the return predictor knows the other flow
+        .cfi_adjust_cfa_offset -8
+        .cfi_register %rip, %rcx
+        notrack jmp *%rcx
+        .cfi_endproc
+        .size   green_context_switch, . - green_context_switch
+
+        .section .note.GNU-stack, "", @progbits

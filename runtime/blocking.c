@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The slow half of blocking.h: what the descriptor's flags and options say of waiting, and the
+ * wait.
+ */
+#include "blocking.h"
+
+#include "hub.h"
+#include "waiter.h"
+
+#include <fcntl.h>
+#include <math.h>
+#include <sys/time.h>
+
+struct blocking blocking_begin(struct hub *hub, const char *call, int fd, short events, int option)
+{
+    hub->stats.optimistic++;
+    return (struct blocking){
+        .hub = hub,
+        .call = call,
+        .fd = fd,
+        .events = events,
+        .option = option,
+        .dontwait = MSG_DONTWAIT,
+        .saved_errno = errno,
+    };
+}
+
+static double option_deadline(const struct blocking *b)
+{
+    struct timeval timeout = {0, 0};
+    socklen_t size = sizeof timeout;
+
+    if (b->option == 0 || getsockopt(b->fd, SOL_SOCKET, b->option, &timeout, &size) != 0 ||
+        (timeout.tv_sec == 0 && timeout.tv_usec == 0))
+        return (double)INFINITY;
+    return hub_deadline((double)timeout.tv_sec + (double)timeout.tv_usec * 1e-6);
+}
+
+/* -1 when the call does not wait. */
+static int examine(struct blocking *b)
+{
+    int flags = fcntl(b->fd, F_GETFL);
+
+    if (flags < 0)
+        return -1;
+    if ((flags & O_NONBLOCK) != 0) {
+        errno = EAGAIN;
+        return -1;
+    }
+    b->deadline = option_deadline(b);
+    b->examined = true;
+    b->hub->stats.optimistic--;
+    return 0;
+}
+
+/* A call with a timeout of its own is never restarted after a signal (signal(7)). */
+static enum wake park(struct blocking *b, short events, double deadline)
+{
+    struct waiter *w = waiter_create(b->hub, b->call, 1);
+    enum wake cause = WAKE_FAILED;
+
+    if (w == NULL)
+        return WAKE_FAILED;
+    w->interruptible = b->deadline < (double)INFINITY;
+    if (waiter_watch(w, b->fd, events) == 0)
+        cause = waiter_park(w, deadline);
+    waiter_destroy(w);
+    return cause;
+}
+
+/* What each end of a wait makes of the call; 0: try again, -1: errno is set already. */
+static const int errors[] = {
+    [WAKE_READY] = 0,      [WAKE_DEADLINE] = EAGAIN, [WAKE_CLOSED] = EBADF,
+    [WAKE_SIGNAL] = EINTR, [WAKE_FAILED] = -1,       [WAKE_REFUSED] = 0,
+};
+
+/* 0: try again; -1 with errno: the call fails. */
+static int conclude(struct blocking *b, enum wake cause)
+{
+    if (cause == WAKE_REFUSED)
+        b->dontwait = 0;
+    if (errors[cause] == 0)
+        return 0;
+    if (errors[cause] > 0)
+        errno = errors[cause];
+    return -1;
+}
+
+int blocking_wait(struct blocking *b)
+{
+    if (!b->examined && examine(b) != 0)
+        return -1;
+    return conclude(b, park(b, b->events, b->deadline));
+}
+
+int blocking_pause(struct blocking *b, double *pause)
+{
+    double until = hub_deadline(*pause);
+    enum wake cause;
+
+    if (!b->examined && examine(b) != 0)
+        return -1;
+    if (*pause < 0.016)
+        *pause *= 2;
+    cause = park(b, 0, until < b->deadline ? until : b->deadline);
+    return conclude(b, cause == WAKE_DEADLINE && until < b->deadline ? WAKE_READY : cause);
+}

@@ -1,0 +1,225 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * From spawn to join. The record stands at the top of the coroutine's own stack, so a coroutine
+ * that nobody has joined yet keeps its stack.
+ */
+#include "coroutine.h"
+
+#include "hub.h"
+#include "scheduler.h"
+#include "waiter.h"
+
+#include <errno.h>
+#include <sched.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* --- birth ------------------------------------------------------------------------------------ */
+
+static struct green *place_record(struct scheduler *scheduler, const struct stack *stack)
+{
+    uintptr_t top = (uintptr_t)stack->base + stack->size;
+    struct green *coroutine = (struct green *)((top - sizeof(struct green)) & ~(uintptr_t)63);
+
+    memset(coroutine, 0, sizeof *coroutine);
+    coroutine->scheduler = scheduler;
+    coroutine->stack = *stack;
+    coroutine->asan_base = stack->base;
+    coroutine->asan_size = stack->size;
+    list_init(&coroutine->turn);
+    list_append(&scheduler->all, &coroutine->all);
+    context_prepare(&coroutine->context, coroutine, coroutine_main, coroutine);
+    return coroutine;
+}
+
+green_t *green_spawn(void *(*entry)(void *), void *argument)
+{
+    size_t size = stack_size_wanted();
+    struct hub *hub;
+    struct scheduler *scheduler;
+    struct stack stack;
+    struct green *coroutine;
+
+    if (entry == NULL)
+        errno = EINVAL;
+    if (entry == NULL || size == 0)
+        return NULL;
+    hub = hub_native();
+    if (hub == NULL)
+        return NULL;
+    scheduler = hub->scheduler;
+    if (stack_acquire(&scheduler->stacks, size, &stack) != 0)
+        return NULL;
+    if (scheduler->exceptions == NULL)
+        scheduler->exceptions = exception_state_find();
+    coroutine = place_record(scheduler, &stack);
+    coroutine->entry = entry;
+    coroutine->argument = argument;
+    scheduler_ready(scheduler, coroutine);
+    hub->stats.coroutines++;
+    return coroutine;
+}
+
+/* --- death ------------------------------------------------------------------------------------ */
+
+void coroutine_destroy(struct green *coroutine)
+{
+    struct stack stack = coroutine->stack;
+    struct scheduler *scheduler = coroutine->scheduler;
+
+    list_remove(&coroutine->all);
+    stack_release(&scheduler->stacks, &stack);
+}
+
+/* errno begins at 0, as in a new thread. */
+void coroutine_main(void *argument)
+{
+    struct green *self = argument;
+    struct scheduler *scheduler = self->scheduler;
+
+    scheduler_arrived(scheduler);
+    errno = 0;
+    self->result = self->entry(self->argument);
+    if (hub_current() != scheduler->hub)
+        exit(EXIT_SUCCESS); /* the child of a fork: its one thread has ended */
+    if (self->local != NULL)
+        self->local_destroy(self->local);
+    self->state = COROUTINE_ENDED;
+    scheduler->hub->stats.coroutines--;
+    if (self->joiner != NULL)
+        waiter_wake(self->joiner, WAKE_READY);
+    if (self->detached)
+        scheduler->ended = self;
+    scheduler_end(scheduler);
+}
+
+/* Waits until g has ended. */
+static int await_end(struct hub *hub, struct green *g, double timeout)
+{
+    struct waiter *w = waiter_create(hub, "green_join", 0);
+    enum wake cause;
+
+    if (w == NULL)
+        return -1;
+    g->joiner = w;
+    cause = waiter_park(w, hub_deadline(timeout));
+    g->joiner = NULL;
+    waiter_destroy(w);
+    if (cause == WAKE_READY)
+        return 0;
+    if (cause == WAKE_DEADLINE)
+        errno = ETIMEDOUT;
+    else if (cause == WAKE_REFUSED)
+        errno = EDEADLK;
+    return -1;
+}
+
+int green_join(green_t *g, void **result, double timeout)
+{
+    struct hub *hub = hub_current();
+
+    if (g == NULL || hub == NULL || g->scheduler != hub->scheduler || g->detached ||
+        g->joiner != NULL) {
+        errno = EINVAL;
+        return -1;
+    }
+    if (g == g->scheduler->current) {
+        errno = EDEADLK;
+        return -1;
+    }
+    if (g->state != COROUTINE_ENDED && await_end(hub, g, timeout) != 0)
+        return -1;
+    if (result != NULL)
+        *result = g->result;
+    coroutine_destroy(g);
+    return 0;
+}
+
+int green_detach(green_t *g)
+{
+    if (g == NULL || g->detached || g->joiner != NULL) {
+        errno = EINVAL;
+        return -1;
+    }
+    g->detached = true;
+    if (g->state == COROUTINE_ENDED)
+        coroutine_destroy(g);
+    return 0;
+}
+
+int green_kill(green_t *g, int error)
+{
+    if (g == NULL || error <= 0) {
+        errno = EINVAL;
+        return -1;
+    }
+    if (g->state == COROUTINE_ENDED) {
+        errno = ESRCH;
+        return -1;
+    }
+    if (g->waiting != NULL && g->waiting->cause == WAKE_NONE)
+        waiter_fail(g->waiting, error);
+    else
+        g->pending_error = error;
+    return 0;
+}
+
+/* --- the running one -------------------------------------------------------------------------- */
+
+green_t *green_current(void)
+{
+    struct hub *hub = hub_current();
+
+    if (hub == NULL || hub->scheduler == NULL || scheduler_in_dispatcher(hub->scheduler))
+        return NULL;
+    return hub->scheduler->current;
+}
+
+static int yield_foreign(struct hub *hub)
+{
+    struct waiter *w = waiter_create(hub, "green_yield", 0);
+    enum wake cause;
+
+    if (w == NULL)
+        return -1;
+    cause = waiter_park(w, 0.);
+    waiter_destroy(w);
+    return cause == WAKE_FAILED ? -1 : 0;
+}
+
+int coroutine_yield(struct hub *hub)
+{
+    struct scheduler *scheduler = hub->scheduler;
+
+    if (scheduler == NULL)
+        return yield_foreign(hub);
+    if (scheduler_in_dispatcher(scheduler))
+        return 0;
+    scheduler_ready(scheduler, scheduler->current);
+    scheduler_suspend(scheduler);
+    return 0;
+}
+
+int green_yield(void)
+{
+    struct hub *hub = hub_current();
+
+    return hub == NULL ? sched_yield() : coroutine_yield(hub);
+}
+
+int green_set_name(green_t *g, const char *name)
+{
+    if (g == NULL) {
+        errno = EINVAL;
+        return -1;
+    }
+    strncpy(g->name, name == NULL ? "" : name, sizeof g->name - 1);
+    g->name[sizeof g->name - 1] = '\0';
+    return 0;
+}
+
+int green_set_stack_size(size_t bytes)
+{
+    return stack_size_set(bytes);
+}

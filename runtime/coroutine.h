@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * A coroutine: its record stands at the top of its own stack. The functions of green.h that create,
+ * join and kill coroutines are in coroutine.c; who runs when is scheduler.c's business.
+ */
+#ifndef GREEN_COROUTINE_H
+#define GREEN_COROUTINE_H
+
+#include "context.h"
+#include "exception.h"
+#include "green.h"
+#include "list.h"
+#include "stack.h"
+
+#include <stdbool.h>
+
+struct hub;
+struct scheduler;
+struct waiter;
+
+enum coroutine_state {
+    COROUTINE_READY,
+    COROUTINE_RUNNING,
+    COROUTINE_WAITING,
+    COROUTINE_ENDED,
+};
+
+struct green {
+    struct context context;
+    struct list turn; /* in the scheduler's queue, or a list of itself */
+    struct scheduler *scheduler;
+    struct waiter *waiting; /* while parked */
+    struct waiter *joiner;  /* the call that waits for the end */
+    enum coroutine_state state;
+    int pending_error; /* of green_kill(), for the next call that would wait */
+    int saved_errno;
+    struct exception_state exceptions;
+    bool detached;
+
+    void *(*entry)(void *);
+    void *argument;
+    void *result;
+    void *local; /* host->local() */
+    void (*local_destroy)(void *);
+    struct stack stack; /* base NULL: the thread's own */
+    struct list all;    /* every coroutine of the scheduler */
+    void *fake_stack;   /* AddressSanitizer's */
+    const void *asan_base;
+    size_t asan_size;
+    char name[32];
+};
+
+/* What is left to do on another stack, once a coroutine has ended: gives its stack back. */
+void coroutine_destroy(struct green *coroutine);
+
+/* Lets everybody else who is ready run, whoever the host is. */
+int coroutine_yield(struct hub *hub);
+
+/* The first function on a new stack. */
+void coroutine_main(void *coroutine);
+
+#endif

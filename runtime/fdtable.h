@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Which calls of a hub wait for which descriptor: a list for each number. Keeps the loop's watches
+ * in step with the lists.
+ */
+#ifndef GREEN_FDTABLE_H
+#define GREEN_FDTABLE_H
+
+#include "list.h"
+
+#include <stdbool.h>
+
+struct loop;
+struct waiter;
+
+/* One waiter's interest in one descriptor. */
+struct fd_wait {
+    struct list link;
+    struct waiter *waiter;
+    int fd;
+    short events;
+    bool closed; /* the descriptor was closed during the wait */
+};
+
+struct fdtable {
+    struct loop *loop;
+    struct list **lists; /* by descriptor; NULL: nobody waited for it yet */
+    int size;
+};
+
+void fdtable_init(struct fdtable *table, struct loop *loop);
+void fdtable_finish(struct fdtable *table);
+
+/* wait->waiter, fd and events are set by the caller. -1 with errno. */
+int fdtable_add(struct fdtable *table, struct fd_wait *wait);
+void fdtable_remove(struct fd_wait *wait);
+
+/* Wakes those whose events are among `revents` (error and hang-up concern everybody), and returns
+ * the events that are still waited for. */
+short fdtable_ready(struct fdtable *table, int fd, short revents);
+
+/* fd is about to be closed: everybody who waits for it is woken with WAKE_CLOSED. */
+void fdtable_close(struct fdtable *table, int fd);
+
+/* Everybody who waits for fd shall look again. */
+void fdtable_retry(struct fdtable *table, int fd);
+
+#endif

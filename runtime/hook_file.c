@@ -1,0 +1,229 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Hooks of read, write and close, on whatever the descriptor is: sockets as recv and send; pipes,
+ * FIFOs, terminals, eventfd and the like by a non-blocking try (RWF_NOWAIT, or poll where the
+ * kernel has no such form for them); regular files straight through.
+ */
+#include "blocking.h"
+#include "fortify.h"
+#include "hook.h"
+#include "hub.h"
+#include "transfer.h"
+#include "vector.h"
+
+#include <fcntl.h>
+#include <limits.h>
+#include <stdbool.h>
+#include <sys/stat.h>
+
+/* How much a terminal that poll(2) calls writable takes at the least (WAKEUP_CHARS in Linux). */
+enum { TERMINAL_ROOM = 256 };
+
+struct file {
+    mode_t kind; /* S_IFIFO, S_IFCHR; 0: an anonymous inode */
+    bool waits;  /* false: a regular file, folder or disk */
+};
+
+static struct file file_examine(int fd)
+{
+    struct stat status;
+
+    if (fstat(fd, &status) != 0)
+        return (struct file){.waits = false};
+    return (struct file){
+        .kind = status.st_mode & S_IFMT,
+        .waits = !S_ISREG(status.st_mode) && !S_ISDIR(status.st_mode) && !S_ISBLK(status.st_mode),
+    };
+}
+
+static bool has_no_such_form(int error)
+{
+    return error == EOPNOTSUPP || error == ENOSYS;
+}
+
+/* EAGAIN, unless poll says that the call will not wait. */
+static int check_ready(int fd, short events)
+{
+    struct pollfd state = {.fd = fd, .events = events};
+
+    if (poll(&state, 1, 0) != 0)
+        return 0;
+    errno = EAGAIN;
+    return -1;
+}
+
+/* --- reading ---------------------------------------------------------------------------------- */
+
+static ssize_t read_at_once(int fd, const struct iovec *iov, int count)
+{
+    ssize_t done = preadv2(fd, iov, count, -1, RWF_NOWAIT);
+
+    if (done >= 0 || !has_no_such_form(errno))
+        return done;
+    return check_ready(fd, POLLIN) == 0 ? readv(fd, iov, count) : -1;
+}
+
+static ssize_t read_file(struct blocking *b, const struct iovec *iov, int count)
+{
+    ssize_t done;
+
+    b->option = 0;
+    if (!file_examine(b->fd).waits)
+        b->dontwait = 0;
+    do
+        done = b->dontwait != 0 ? read_at_once(b->fd, iov, count) : readv(b->fd, iov, count);
+    while (blocking_retry(b, done));
+    if (done >= 0)
+        errno = b->saved_errno;
+    return done;
+}
+
+ssize_t greenify_read(int fd, void *buffer, size_t size)
+{
+    struct hub *hub = hub_current();
+    struct blocking b;
+    ssize_t done;
+
+    if (hub == NULL || size == 0)
+        return read(fd, buffer, size);
+    b = blocking_begin(hub, "read", fd, POLLIN, SO_RCVTIMEO);
+    do
+        done = recv(fd, buffer, size, b.dontwait);
+    while (blocking_retry(&b, done));
+    if (done < 0 && errno == ENOTSOCK) {
+        struct iovec iov = {buffer, size};
+
+        return read_file(&b, &iov, 1);
+    }
+    return done;
+}
+
+ssize_t greenify___read_chk(int fd, void *buffer, size_t size, size_t room)
+{
+    if (fortify_is_libcs(size, room))
+        return __read_chk(fd, buffer, size, room);
+    return greenify_read(fd, buffer, size);
+}
+
+ssize_t greenify_readv(int fd, const struct iovec *iov, int count)
+{
+    struct hub *hub = hub_current();
+    struct blocking b;
+    ssize_t done;
+
+    if (hub == NULL || count <= 0 || count > IOV_MAX || vector_size(iov, (size_t)count) == 0)
+        return readv(fd, iov, count);
+    b = blocking_begin(hub, "readv", fd, POLLIN, SO_RCVTIMEO);
+    do {
+        struct msghdr message = {.msg_iov = (struct iovec *)iov, .msg_iovlen = (size_t)count};
+
+        done = recvmsg(fd, &message, b.dontwait);
+    } while (blocking_retry(&b, done));
+    if (done < 0 && errno == ENOTSOCK)
+        return read_file(&b, iov, count);
+    return done;
+}
+
+/* --- writing ---------------------------------------------------------------------------------- */
+
+/* What a descriptor that poll calls writable takes without waiting. */
+static size_t room_when_ready(const struct file *file)
+{
+    if (S_ISFIFO(file->kind))
+        return PIPE_BUF;
+    return S_ISCHR(file->kind) ? TERMINAL_ROOM : SIZE_MAX;
+}
+
+static ssize_t write_at_once(int fd, const struct vector *rest, const struct file *file)
+{
+    ssize_t done = pwritev2(fd, rest->iov, (int)rest->count, -1, RWF_NOWAIT);
+    struct iovec part = rest->iov[0];
+
+    if (done >= 0 || !has_no_such_form(errno))
+        return done;
+    if (check_ready(fd, POLLOUT) != 0)
+        return -1;
+    if (vector_size(rest->iov, rest->count) <= room_when_ready(file))
+        return writev(fd, rest->iov, (int)rest->count);
+    if (part.iov_len > room_when_ready(file))
+        part.iov_len = room_when_ready(file);
+    return write(fd, part.iov_base, part.iov_len);
+}
+
+static ssize_t write_rest(struct blocking *b, struct vector *rest, const struct file *file)
+{
+    size_t size = vector_size(rest->iov, rest->count), done = 0;
+    ssize_t written = 0;
+
+    while (done < size) {
+        do
+            written = b->dontwait != 0 ? write_at_once(b->fd, rest, file)
+                                       : writev(b->fd, rest->iov, (int)rest->count);
+        while (blocking_retry(b, written));
+        if (written < 0)
+            break;
+        done += (size_t)written;
+        vector_advance(rest, (size_t)written);
+    }
+    if (written < 0 && done == 0)
+        return -1;
+    errno = b->saved_errno;
+    return (ssize_t)done;
+}
+
+static ssize_t write_file(struct blocking *b, const struct iovec *iov, int count)
+{
+    struct file file = file_examine(b->fd);
+    struct vector rest;
+    ssize_t done;
+
+    b->option = 0;
+    errno = b->saved_errno;
+    if (!file.waits)
+        return writev(b->fd, iov, count);
+    if (vector_init(&rest, iov, (size_t)count) != 0)
+        return -1;
+    done = write_rest(b, &rest, &file);
+    vector_finish(&rest);
+    return done;
+}
+
+static ssize_t write_whole(struct hub *hub, const char *call, int fd, const struct iovec *iov,
+                           int count)
+{
+    struct blocking b = blocking_begin(hub, call, fd, POLLOUT, SO_SNDTIMEO);
+    struct msghdr message = {.msg_iov = (struct iovec *)iov, .msg_iovlen = (size_t)count};
+    ssize_t done = transfer_send(&b, &message, 0, 0);
+
+    return done < 0 && errno == ENOTSOCK ? write_file(&b, iov, count) : done;
+}
+
+ssize_t greenify_write(int fd, const void *buffer, size_t size)
+{
+    struct hub *hub = hub_current();
+    struct iovec iov = {(void *)buffer, size};
+
+    if (hub == NULL || size == 0)
+        return write(fd, buffer, size);
+    return write_whole(hub, "write", fd, &iov, 1);
+}
+
+ssize_t greenify_writev(int fd, const struct iovec *iov, int count)
+{
+    struct hub *hub = hub_current();
+
+    if (hub == NULL || count <= 0 || count > IOV_MAX || vector_size(iov, (size_t)count) == 0)
+        return writev(fd, iov, count);
+    return write_whole(hub, "writev", fd, iov, count);
+}
+
+/* --- closing ---------------------------------------------------------------------------------- */
+
+int greenify_close(int fd)
+{
+    struct hub *hub = hub_current();
+
+    if (hub != NULL)
+        fdtable_close(&hub->fds, fd);
+    return close(fd);
+}

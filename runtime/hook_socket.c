@@ -1,0 +1,339 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Hooks of the socket calls.
+ */
+#include "blocking.h"
+#include "fortify.h"
+#include "hook.h"
+#include "hub.h"
+#include "transfer.h"
+
+#include <fcntl.h>
+#include <stdbool.h>
+
+/* With these recv(2) and its relatives return at once. */
+enum { RECEIVE_AT_ONCE = MSG_DONTWAIT | MSG_ERRQUEUE | MSG_OOB };
+
+static struct blocking receiving(struct hub *hub, const char *call, int fd)
+{
+    return blocking_begin(hub, call, fd, POLLIN, SO_RCVTIMEO);
+}
+
+static struct blocking sending(struct hub *hub, const char *call, int fd)
+{
+    return blocking_begin(hub, call, fd, POLLOUT, SO_SNDTIMEO);
+}
+
+/* --- receiving -------------------------------------------------------------------------------- */
+
+ssize_t greenify_recv(int fd, void *buffer, size_t size, int flags)
+{
+    struct hub *hub = hub_current();
+    struct blocking b;
+    ssize_t received;
+
+    if (hub == NULL || (flags & RECEIVE_AT_ONCE) != 0)
+        return recv(fd, buffer, size, flags);
+    b = receiving(hub, "recv", fd);
+    if ((flags & MSG_WAITALL) != 0) {
+        struct iovec iov = {buffer, size};
+        struct msghdr message = {.msg_iov = &iov, .msg_iovlen = 1};
+
+        return transfer_receive_all(&b, &message, flags);
+    }
+    do
+        received = recv(fd, buffer, size, flags | b.dontwait);
+    while (blocking_retry(&b, received));
+    return received;
+}
+
+ssize_t greenify___recv_chk(int fd, void *buffer, size_t size, size_t room, int flags)
+{
+    if (fortify_is_libcs(size, room))
+        return __recv_chk(fd, buffer, size, room, flags);
+    return greenify_recv(fd, buffer, size, flags);
+}
+
+ssize_t greenify_recvfrom(int fd, void *__restrict buffer, size_t size, int flags,
+                          __SOCKADDR_ARG address, socklen_t *__restrict length)
+{
+    struct hub *hub = hub_current();
+    struct blocking b;
+    ssize_t received;
+
+    if (hub == NULL || (flags & RECEIVE_AT_ONCE) != 0)
+        return recvfrom(fd, buffer, size, flags, address, length);
+    b = receiving(hub, "recvfrom", fd);
+    if ((flags & MSG_WAITALL) != 0 && length != NULL && address.__sockaddr__ != NULL) {
+        struct iovec iov = {buffer, size};
+        struct msghdr message = {.msg_name = address.__sockaddr__,
+                                 .msg_namelen = *length,
+                                 .msg_iov = &iov,
+                                 .msg_iovlen = 1};
+
+        received = transfer_receive_all(&b, &message, flags);
+        if (received >= 0)
+            *length = message.msg_namelen;
+        return received;
+    }
+    if ((flags & MSG_WAITALL) != 0)
+        return greenify_recv(fd, buffer, size, flags);
+    do
+        received = recvfrom(fd, buffer, size, flags | b.dontwait, address, length);
+    while (blocking_retry(&b, received));
+    return received;
+}
+
+ssize_t greenify___recvfrom_chk(int fd, void *__restrict buffer, size_t size, size_t room,
+                                int flags, __SOCKADDR_ARG address, socklen_t *__restrict length)
+{
+    if (fortify_is_libcs(size, room))
+        return __recvfrom_chk(fd, buffer, size, room, flags, address, length);
+    return greenify_recvfrom(fd, buffer, size, flags, address, length);
+}
+
+ssize_t greenify_recvmsg(int fd, struct msghdr *message, int flags)
+{
+    struct hub *hub = hub_current();
+    struct blocking b;
+    ssize_t received;
+
+    if (hub == NULL || (flags & RECEIVE_AT_ONCE) != 0)
+        return recvmsg(fd, message, flags);
+    b = receiving(hub, "recvmsg", fd);
+    if ((flags & MSG_WAITALL) != 0)
+        return transfer_receive_all(&b, message, flags);
+    do
+        received = recvmsg(fd, message, flags | b.dontwait);
+    while (blocking_retry(&b, received));
+    return received;
+}
+
+/* --- sending ---------------------------------------------------------------------------------- */
+
+/* After a first try that sent `sent` of `size` bytes: done, failed, or to be continued. */
+static bool continues(ssize_t sent, size_t size)
+{
+    return sent < 0 ? errno == EAGAIN : (size_t)sent < size;
+}
+
+ssize_t greenify_sendto(int fd, const void *buffer, size_t size, int flags,
+                        __CONST_SOCKADDR_ARG address, socklen_t length)
+{
+    struct hub *hub = hub_current();
+    struct iovec iov = {(void *)buffer, size};
+    struct msghdr message = {.msg_name = (void *)address.__sockaddr__,
+                             .msg_namelen = length,
+                             .msg_iov = &iov,
+                             .msg_iovlen = 1};
+    struct blocking b;
+    ssize_t sent;
+
+    if (hub == NULL || (flags & MSG_DONTWAIT) != 0)
+        return sendto(fd, buffer, size, flags, address, length);
+    b = sending(hub, "sendto", fd);
+    sent = sendto(fd, buffer, size, flags | MSG_DONTWAIT, address, length);
+    if (!continues(sent, size))
+        return sent;
+    return transfer_send(&b, &message, flags, sent < 0 ? 0 : (size_t)sent);
+}
+
+ssize_t greenify_send(int fd, const void *buffer, size_t size, int flags)
+{
+    struct hub *hub = hub_current();
+    struct iovec iov = {(void *)buffer, size};
+    struct msghdr message = {.msg_iov = &iov, .msg_iovlen = 1};
+    struct blocking b;
+    ssize_t sent;
+
+    if (hub == NULL || (flags & MSG_DONTWAIT) != 0)
+        return send(fd, buffer, size, flags);
+    b = sending(hub, "send", fd);
+    sent = send(fd, buffer, size, flags | MSG_DONTWAIT);
+    if (!continues(sent, size))
+        return sent;
+    return transfer_send(&b, &message, flags, sent < 0 ? 0 : (size_t)sent);
+}
+
+ssize_t greenify_sendmsg(int fd, const struct msghdr *message, int flags)
+{
+    struct hub *hub = hub_current();
+    struct blocking b;
+
+    if (hub == NULL || message == NULL || (flags & MSG_DONTWAIT) != 0)
+        return sendmsg(fd, message, flags);
+    b = sending(hub, "sendmsg", fd);
+    return transfer_send(&b, message, flags, 0);
+}
+
+/* --- connections ------------------------------------------------------------------------------ */
+
+/* accept() and connect() have no form that never waits. Their descriptor is made non-blocking for
+ * the time of one system call that is known not to wait, and never across a yield. Returns what the
+ * call returned, with its errno. */
+struct at_once {
+    int fd, flags;
+};
+
+static struct at_once at_once_begin(int fd, int flags)
+{
+    (void)fcntl(fd, F_SETFL, flags | O_NONBLOCK);
+    return (struct at_once){fd, flags};
+}
+
+static void at_once_end(const struct at_once *at_once)
+{
+    int saved = errno;
+
+    (void)fcntl(at_once->fd, F_SETFL, at_once->flags);
+    errno = saved;
+}
+
+static bool is_listening(int fd)
+{
+    int listening = 0;
+    socklen_t size = sizeof listening;
+
+    return getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listening, &size) == 0 && listening != 0;
+}
+
+static bool is_ready(int fd, short events)
+{
+    struct pollfd state = {.fd = fd, .events = events};
+
+    return poll(&state, 1, 0) != 0;
+}
+
+/* One try. A connection that is seen may be gone, or another process's, by the time of the call. */
+static int accept_at_once(const struct blocking *b, __SOCKADDR_ARG address, socklen_t *length,
+                          int flags)
+{
+    int status, accepted;
+    struct at_once at_once;
+
+    if (!is_ready(b->fd, POLLIN) && is_listening(b->fd)) {
+        errno = EAGAIN;
+        return -1;
+    }
+    status = fcntl(b->fd, F_GETFL);
+    if (status < 0)
+        return -1;
+    at_once = at_once_begin(b->fd, status);
+    accepted = accept4(b->fd, address, length, flags);
+    at_once_end(&at_once);
+    return accepted;
+}
+
+static int accept_waiting(struct hub *hub, const char *call, int fd, __SOCKADDR_ARG address,
+                          socklen_t *__restrict length, int flags)
+{
+    struct blocking b = blocking_begin(hub, call, fd, POLLIN, SO_RCVTIMEO);
+    socklen_t room = length != NULL ? *length : 0;
+    int accepted;
+
+    do {
+        if (length != NULL)
+            *length = room;
+        accepted = b.dontwait != 0 ? accept_at_once(&b, address, length, flags)
+                                   : accept4(fd, address, length, flags);
+    } while (blocking_retry(&b, accepted));
+    return accepted;
+}
+
+int greenify_accept(int fd, __SOCKADDR_ARG address, socklen_t *__restrict length)
+{
+    struct hub *hub = hub_current();
+
+    if (hub == NULL)
+        return accept(fd, address, length);
+    return accept_waiting(hub, "accept", fd, address, length, 0);
+}
+
+int greenify_accept4(int fd, __SOCKADDR_ARG address, socklen_t *__restrict length, int flags)
+{
+    struct hub *hub = hub_current();
+
+    if (hub == NULL)
+        return accept4(fd, address, length, flags);
+    return accept_waiting(hub, "accept4", fd, address, length, flags);
+}
+
+/* The connection is under way: waits for its end, and says how it ended. */
+static int await_connection(struct blocking *b)
+{
+    int error = 0;
+    socklen_t size = sizeof error;
+
+    do {
+        if (blocking_wait(b) != 0) {
+            if (errno == EAGAIN)
+                errno = EINPROGRESS; /* SO_SNDTIMEO is over (socket(7)) */
+            return -1;
+        }
+        if (b->dontwait == 0)
+            (void)poll(&(struct pollfd){.fd = b->fd, .events = POLLOUT}, 1, -1);
+    } while (!is_ready(b->fd, POLLOUT));
+    if (getsockopt(b->fd, SOL_SOCKET, SO_ERROR, &error, &size) != 0)
+        return -1;
+    errno = error != 0 ? error : b->saved_errno;
+    return error != 0 ? -1 : 0;
+}
+
+/* A Unix socket whose peer has a full queue gives EAGAIN, and no event tells when there is room:
+ * looks again after pauses. */
+static int connect_to_full_queue(struct blocking *b, __CONST_SOCKADDR_ARG address, socklen_t length,
+                                 int flags)
+{
+    double pause = 0.0005;
+    int result;
+
+    do {
+        struct at_once at_once;
+
+        if (blocking_pause(b, &pause) != 0)
+            return -1;
+        if (b->dontwait == 0)
+            return connect(b->fd, address, length);
+        at_once = at_once_begin(b->fd, flags);
+        result = connect(b->fd, address, length);
+        at_once_end(&at_once);
+    } while (result != 0 && errno == EAGAIN);
+    if (result == 0)
+        errno = b->saved_errno;
+    return result;
+}
+
+int greenify_connect(int fd, __CONST_SOCKADDR_ARG address, socklen_t length)
+{
+    struct hub *hub = hub_current();
+    struct at_once at_once;
+    struct blocking b;
+    int flags, result;
+
+    if (hub == NULL)
+        return connect(fd, address, length);
+    flags = fcntl(fd, F_GETFL);
+    if (flags < 0 || (flags & O_NONBLOCK) != 0)
+        return connect(fd, address, length);
+    b = sending(hub, "connect", fd);
+    at_once = at_once_begin(fd, flags);
+    result = connect(fd, address, length);
+    at_once_end(&at_once);
+    if (result == 0)
+        return 0;
+    if (errno == EINPROGRESS || errno == EALREADY)
+        return await_connection(&b);
+    if (errno == EAGAIN && address.__sockaddr__->sa_family == AF_UNIX)
+        return connect_to_full_queue(&b, address, length, flags);
+    return -1;
+}
+
+int greenify_shutdown(int fd, int how)
+{
+    struct hub *hub = hub_current();
+    int result = shutdown(fd, how);
+
+    if (hub != NULL && result == 0)
+        fdtable_retry(&hub->fds, fd);
+    return result;
+}

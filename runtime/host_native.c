@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Our own coroutines as a host. The first of the host's words in a waiter is the coroutine.
+ */
+#include "hub.h"
+#include "scheduler.h"
+#include "waiter.h"
+
+static int park(struct hub *hub, struct waiter *w)
+{
+    struct scheduler *scheduler = hub->scheduler;
+    struct green *self = scheduler->current;
+    int error = self->pending_error;
+
+    if (scheduler_in_dispatcher(scheduler))
+        return -1;
+    if (error != 0) {
+        self->pending_error = 0;
+        return error;
+    }
+    w->parked.host[0] = self;
+    self->waiting = w;
+    self->state = COROUTINE_WAITING;
+    scheduler_suspend(scheduler);
+    self->waiting = NULL;
+    return 0;
+}
+
+static void unpark(struct hub *hub, struct waiter *w)
+{
+    scheduler_ready(hub->scheduler, w->parked.host[0]);
+}
+
+static void **local(struct hub *hub, void (*destroy)(void *))
+{
+    struct green *self = hub->scheduler->current;
+
+    self->local_destroy = destroy;
+    return &self->local;
+}
+
+const struct host host_native = {.park = park, .unpark = unpark, .local = local};

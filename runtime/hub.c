@@ -1,0 +1,223 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The life of a hub: made by the first need, freed with its thread, forgotten in the child of a
+ * fork.
+ */
+#include "hub.h"
+
+#include "mailbox.h"
+#include "scheduler.h"
+#include "waiter.h"
+
+#include <errno.h>
+#include <math.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <time.h>
+
+__thread struct hub *hub_of_thread __attribute__((tls_model("initial-exec")));
+
+static pthread_once_t once = PTHREAD_ONCE_INIT;
+static pthread_key_t thread_end;
+static int once_error;
+
+static void destroy_at_thread_end(void *hub)
+{
+    hub_of_thread = hub;
+    hub_destroy(hub);
+}
+
+/* The child has one thread and none of the parent's coroutines. Its hub is forgotten, not freed:
+ * the child may stand on one of its stacks. Closing our copies of the loop's descriptors leaves the
+ * parent's alone. */
+static void forget_in_child(void)
+{
+    struct hub *hub = hub_of_thread;
+
+    if (hub == NULL)
+        return;
+    hub_of_thread = NULL;
+    (void)pthread_setspecific(thread_end, NULL);
+    if (hub->scheduler != NULL && scheduler_in_dispatcher(hub->scheduler))
+        hub->loop->ops->fork(hub->loop);
+    else
+        hub->loop->ops->destroy(hub->loop);
+}
+
+static void set_up_process(void)
+{
+    once_error = pthread_key_create(&thread_end, destroy_at_thread_end);
+    if (once_error == 0)
+        once_error = pthread_atfork(NULL, NULL, forget_in_child);
+}
+
+static int register_thread(struct hub *hub)
+{
+    int error = pthread_once(&once, set_up_process);
+
+    if (error == 0)
+        error = once_error;
+    if (error == 0)
+        error = pthread_setspecific(thread_end, hub);
+    if (error != 0)
+        errno = error;
+    return error == 0 ? 0 : -1;
+}
+
+struct hub *hub_create(const struct host *host, struct loop *(*create_loop)(struct hub *))
+{
+    struct hub *hub = calloc(1, sizeof *hub);
+
+    if (hub == NULL)
+        return NULL;
+    hub->host = host;
+    list_init(&hub->waiters);
+    list_init(&hub->spares);
+    timers_init(&hub->timers);
+    hub->loop = create_loop(hub);
+    if (hub->loop == NULL)
+        goto no_loop;
+    fdtable_init(&hub->fds, hub->loop);
+    hub->mailbox = mailbox_create(hub->loop);
+    if (hub->mailbox == NULL)
+        goto no_mailbox;
+    if (register_thread(hub) != 0)
+        goto no_key;
+    hub_of_thread = hub;
+    return hub;
+
+no_key:
+    mailbox_close(hub->mailbox);
+no_mailbox:
+    hub->loop->ops->destroy(hub->loop);
+no_loop:
+    free(hub);
+    return NULL;
+}
+
+struct hub *hub_native(void)
+{
+    struct hub *hub = hub_of_thread;
+
+    if (hub != NULL) {
+        if (hub->scheduler != NULL)
+            return hub;
+        errno = ENOTSUP;
+        return NULL;
+    }
+    hub = hub_create(&host_native, loop_ev_create);
+    if (hub == NULL)
+        return NULL;
+    hub->scheduler = scheduler_create(hub);
+    if (hub->scheduler == NULL) {
+        hub_destroy(hub);
+        return NULL;
+    }
+    return hub;
+}
+
+/* Those still parked belong to coroutines that are dropped. */
+static void free_waiters(struct hub *hub)
+{
+    while (!list_empty(&hub->waiters)) {
+        struct waiter *w = list_entry(hub->waiters.next, struct waiter, link);
+
+        list_remove(&w->link);
+        waiter_destroy(w);
+    }
+    while (!list_empty(&hub->spares)) {
+        struct waiter *w = list_entry(hub->spares.next, struct waiter, link);
+
+        list_remove(&w->link);
+        free(w);
+    }
+}
+
+void hub_destroy(struct hub *hub)
+{
+    int saved = errno;
+
+    hub_of_thread = NULL;
+    (void)pthread_setspecific(thread_end, NULL);
+    mailbox_close(hub->mailbox);
+    scheduler_destroy(hub->scheduler);
+    free_waiters(hub);
+    fdtable_finish(&hub->fds);
+    timers_finish(&hub->timers);
+    hub->loop->ops->destroy(hub->loop);
+    free(hub);
+    errno = saved;
+}
+
+double hub_now(void)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (double)now.tv_sec + (double)now.tv_nsec * 1e-9;
+}
+
+double hub_deadline(double timeout)
+{
+    return timeout < 0 ? (double)INFINITY : hub_now() + timeout;
+}
+
+static void expire(struct hub *hub)
+{
+    struct timer *timer;
+    double now;
+
+    if (hub->timers.count == 0)
+        return;
+    now = hub_now();
+    while ((timer = timers_expire(&hub->timers, now)) != NULL)
+        waiter_wake(list_entry(timer, struct waiter, timer), WAKE_DEADLINE);
+}
+
+bool hub_run(struct hub *hub, bool wait)
+{
+    bool possible;
+
+    hub->loop->ops->set_deadline(hub->loop, timers_earliest(&hub->timers));
+    possible = hub->loop->ops->run(hub->loop, wait);
+    expire(hub);
+    return possible;
+}
+
+short hub_ready(struct hub *hub, int fd, short revents)
+{
+    return fdtable_ready(&hub->fds, fd, revents);
+}
+
+void hub_woken(struct hub *hub)
+{
+    mailbox_deliver(hub->mailbox);
+}
+
+/* Signals reach those that any waiting call lets in. */
+bool hub_wait_mask(struct hub *hub, sigset_t *mask)
+{
+    if (hub->masked == 0)
+        return false;
+    pthread_sigmask(SIG_BLOCK, NULL, mask);
+    for (struct list *link = hub->waiters.next; link != &hub->waiters; link = link->next) {
+        const struct waiter *w = list_entry(link, struct waiter, link);
+
+        if (!w->masked)
+            continue;
+        for (int number = 1; number < NSIG; number++)
+            if (sigismember(&w->mask, number) == 0)
+                sigdelset(mask, number);
+    }
+    return true;
+}
+
+void hub_interrupted(struct hub *hub)
+{
+    for (struct list *link = hub->waiters.next; link != &hub->waiters; link = link->next) {
+        struct waiter *w = list_entry(link, struct waiter, link);
+
+        if (w->interruptible)
+            waiter_wake(w, WAKE_SIGNAL);
+    }
+}

@@ -1,0 +1,95 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The hub of a thread ties together a host (what is suspended), a loop (what is waited for), the
+ * waiting calls and their deadlines. A thread without one has a null pointer here, and every hook
+ * goes to libc.
+ */
+#ifndef GREEN_HUB_H
+#define GREEN_HUB_H
+
+#include "fdtable.h"
+#include "green.h"
+#include "list.h"
+#include "loop.h"
+#include "timers.h"
+
+#include <signal.h>
+#include <stdbool.h>
+
+struct mailbox;
+struct scheduler;
+struct waiter;
+
+/* Who suspends and resumes: host_native.c, host_foreign.c. */
+struct host {
+    /* Suspends the running flow until unpark(w). 0; or an errno value that ends the wait; or -1
+     * when the running flow cannot be suspended. */
+    int (*park)(struct hub *hub, struct waiter *w);
+    void (*unpark)(struct hub *hub, struct waiter *w);
+    /* One pointer of the running flow, freed with `destroy` when that ends. NULL with ENOMEM. */
+    void **(*local)(struct hub *hub, void (*destroy)(void *));
+};
+
+extern const struct host host_native, host_foreign;
+
+struct hub {
+    const struct host *host;
+    struct loop *loop;
+    struct fdtable fds;
+    struct timers timers;
+    struct list waiters;     /* those parked now */
+    struct list spares;      /* waiters to use again */
+    struct mailbox *mailbox; /* from other threads */
+    size_t masked;           /* parked waiters with a signal mask of their own */
+    struct green_hub_stats stats;
+
+    struct scheduler *scheduler; /* native host only */
+
+    const struct green_host *foreign; /* foreign host only */
+    void *foreign_data;
+    void *foreign_local;
+    bool dispatching;
+    unsigned unparked; /* ever, modulo its size */
+};
+
+extern __thread struct hub *hub_of_thread __attribute__((tls_model("initial-exec")));
+
+/* The hub of this thread, or NULL. */
+static inline struct hub *hub_current(void)
+{
+    return hub_of_thread;
+}
+
+/* Makes this thread's hub; there must be none. NULL with errno. */
+struct hub *hub_create(const struct host *host, struct loop *(*create_loop)(struct hub *));
+
+/* This thread's hub, a native one when there is none yet. NULL with errno; ENOTSUP: it is a foreign
+ * one. */
+struct hub *hub_native(void);
+
+/* Frees the hub of this thread with everything in it. */
+void hub_destroy(struct hub *hub);
+
+/* CLOCK_MONOTONIC in seconds. */
+double hub_now(void);
+
+/* `timeout` seconds from now; INFINITY where timeout < 0. */
+double hub_deadline(double timeout);
+
+/* One round of the loop, then everything that is due. false: nothing can ever happen. */
+bool hub_run(struct hub *hub, bool wait);
+
+/* --- what a loop reports ---------------------------------------------------------------------- */
+
+/* Wakes those who wait for `revents` of fd. Returns the events that somebody still waits for. */
+short hub_ready(struct hub *hub, int fd, short revents);
+
+/* Somebody called the loop's wake(). */
+void hub_woken(struct hub *hub);
+
+/* Around a wait: the mask under which signals reach those who wait (false: leave it alone); and
+ * that a handler ran. */
+bool hub_wait_mask(struct hub *hub, sigset_t *mask);
+void hub_interrupted(struct hub *hub);
+
+#endif

@@ -1,0 +1,303 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The loop of our own hub, and the only user of libev. Two watchers a descriptor, one a direction.
+ * A watcher stays started after its waiter was woken and is stopped only when it fires with nobody
+ * waiting: libev merges stop and start within one round, so a descriptor in steady use costs
+ * nothing but the check that it is still the same. Our own watchers hold no reference on the loop;
+ * hold() does.
+ */
+#include "hub.h"
+#include "loop.h"
+
+#include <errno.h>
+#include <ev.h>
+#include <math.h>
+#include <poll.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* In the order of `directions`. */
+enum { READ, WRITE, DIRECTIONS };
+static const struct {
+    short poll;
+    int ev;
+} directions[DIRECTIONS] = {{POLLIN, EV_READ}, {POLLOUT, EV_WRITE}};
+
+struct watch {
+    struct loop_ev *owner;
+    ev_io io[DIRECTIONS];
+};
+
+struct loop_ev {
+    struct loop base;
+    struct ev_loop *ev;
+    ev_async wake;
+    ev_timer timer;
+    double armed; /* when the timer fires; INFINITY: it is stopped */
+    struct watch **watches;
+    int watch_count;
+    bool masked; /* the mask of a waiting call is in force */
+    sigset_t unmasked;
+};
+
+static struct loop_ev *self(struct loop *loop)
+{
+    return (struct loop_ev *)loop;
+}
+
+struct ev_loop *loop_ev_native(struct loop *loop)
+{
+    return self(loop)->ev;
+}
+
+/* --- watching descriptors --------------------------------------------------------------------- */
+
+static void start(struct loop_ev *loop, ev_io *io)
+{
+    ev_io_start(loop->ev, io);
+    ev_unref(loop->ev);
+}
+
+static void stop(struct loop_ev *loop, ev_io *io)
+{
+    if (!ev_is_active(io))
+        return;
+    ev_ref(loop->ev);
+    ev_io_stop(loop->ev, io);
+}
+
+static void on_ready(struct ev_loop *ev, ev_io *io, int revents)
+{
+    struct watch *watch = io->data;
+    short events = 0, wanted;
+
+    (void)ev;
+    for (int d = 0; d < DIRECTIONS; d++)
+        if ((revents & directions[d].ev) != 0)
+            events |= directions[d].poll;
+    wanted = hub_ready(watch->owner->base.hub, io->fd, events);
+    for (int d = 0; d < DIRECTIONS; d++)
+        if (io == &watch->io[d] && (wanted & directions[d].poll) == 0)
+            stop(watch->owner, io);
+}
+
+static int grow(struct loop_ev *loop, int fd)
+{
+    int count = loop->watch_count == 0 ? 64 : loop->watch_count;
+    struct watch **watches;
+
+    while (count <= fd)
+        count = count > fd / 2 ? fd + 1 : 2 * count;
+    watches = reallocarray(loop->watches, (size_t)count, sizeof *watches);
+    if (watches == NULL)
+        return -1;
+    memset(watches + loop->watch_count, 0, (size_t)(count - loop->watch_count) * sizeof *watches);
+    loop->watches = watches;
+    loop->watch_count = count;
+    return 0;
+}
+
+static struct watch *watch_for(struct loop_ev *loop, int fd)
+{
+    struct watch *watch;
+
+    if (fd >= loop->watch_count && grow(loop, fd) != 0)
+        return NULL;
+    watch = loop->watches[fd];
+    if (watch != NULL)
+        return watch;
+    watch = malloc(sizeof *watch);
+    if (watch == NULL)
+        return NULL;
+    watch->owner = loop;
+    for (int d = 0; d < DIRECTIONS; d++) {
+        ev_io_init(&watch->io[d], on_ready, fd, directions[d].ev);
+        watch->io[d].data = watch;
+    }
+    loop->watches[fd] = watch;
+    return watch;
+}
+
+static int loop_watch(struct loop *base, int fd, short events)
+{
+    struct loop_ev *loop = self(base);
+    struct watch *watch = watch_for(loop, fd);
+
+    if (watch == NULL)
+        return -1;
+    for (int d = 0; d < DIRECTIONS; d++) {
+        if ((events & directions[d].poll) == 0)
+            continue;
+        stop(loop, &watch->io[d]);
+        ev_io_set(&watch->io[d], fd, directions[d].ev); /* makes libev ask the kernel anew */
+        start(loop, &watch->io[d]);
+    }
+    return 0;
+}
+
+static void loop_forget(struct loop *base, int fd)
+{
+    struct loop_ev *loop = self(base);
+    struct watch *watch = fd < loop->watch_count ? loop->watches[fd] : NULL;
+
+    if (watch == NULL)
+        return;
+    for (int d = 0; d < DIRECTIONS; d++)
+        stop(loop, &watch->io[d]);
+}
+
+/* --- time ------------------------------------------------------------------------------------- */
+
+static void on_timer(struct ev_loop *ev, ev_timer *timer, int revents)
+{
+    struct loop_ev *loop = timer->data;
+
+    (void)revents;
+    ev_ref(ev); /* libev stopped it with a reference that was not ours */
+    loop->armed = (double)INFINITY;
+}
+
+/* A timer that is earlier than necessary may stay: it costs one empty round, moving it costs more.
+ */
+static void loop_set_deadline(struct loop *base, double at)
+{
+    struct loop_ev *loop = self(base);
+    double after;
+
+    if (at >= loop->armed || !(at < (double)INFINITY))
+        return;
+    if (ev_is_active(&loop->timer)) {
+        ev_ref(loop->ev);
+        ev_timer_stop(loop->ev, &loop->timer);
+    }
+    ev_now_update(loop->ev);
+    after = at - hub_now();
+    ev_timer_set(&loop->timer, after > 0 ? after : 0, 0.);
+    ev_timer_start(loop->ev, &loop->timer);
+    ev_unref(loop->ev);
+    loop->armed = at;
+}
+
+/* --- running ---------------------------------------------------------------------------------- */
+
+static void loop_wake(struct loop *base)
+{
+    struct loop_ev *loop = self(base);
+
+    ev_async_send(loop->ev, &loop->wake);
+}
+
+static void on_wake(struct ev_loop *ev, ev_async *async, int revents)
+{
+    struct loop_ev *loop = async->data;
+
+    (void)ev;
+    (void)revents;
+    hub_woken(loop->base.hub);
+}
+
+static void loop_hold(struct loop *base)
+{
+    ev_ref(self(base)->ev);
+}
+
+static void loop_release(struct loop *base)
+{
+    ev_unref(self(base)->ev);
+}
+
+/* libev says nothing of an interrupted wait, but errno does: these two stand on both sides of it. A
+ * signal that the mask lets in at once must end the wait as well, so the loop is woken then. What
+ * arrives between the change of the mask and the wait itself is noticed with the next event. */
+static void before_wait(struct ev_loop *ev) EV_NOEXCEPT
+{
+    struct loop_ev *loop = ev_userdata(ev);
+    sigset_t mask, pending;
+
+    loop->masked = hub_wait_mask(loop->base.hub, &mask);
+    if (loop->masked) {
+        bool due = false;
+
+        sigpending(&pending);
+        for (int number = 1; number < NSIG; number++)
+            due |= sigismember(&pending, number) == 1 && sigismember(&mask, number) == 0;
+        pthread_sigmask(SIG_SETMASK, &mask, &loop->unmasked);
+        if (due) {
+            hub_interrupted(loop->base.hub);
+            ev_async_send(ev, &loop->wake);
+        }
+    }
+    errno = 0;
+}
+
+static void after_wait(struct ev_loop *ev) EV_NOEXCEPT
+{
+    struct loop_ev *loop = ev_userdata(ev);
+    int error = errno;
+
+    if (loop->masked)
+        pthread_sigmask(SIG_SETMASK, &loop->unmasked, NULL);
+    if (error == EINTR)
+        hub_interrupted(loop->base.hub);
+    errno = error;
+}
+
+static bool loop_run(struct loop *base, bool wait)
+{
+    return ev_run(self(base)->ev, wait ? EVRUN_ONCE : EVRUN_NOWAIT) != 0;
+}
+
+static void loop_destroy(struct loop *base)
+{
+    struct loop_ev *loop = self(base);
+
+    for (int fd = 0; fd < loop->watch_count; fd++)
+        free(loop->watches[fd]);
+    free(loop->watches);
+    ev_loop_destroy(loop->ev);
+    free(loop);
+}
+
+static void loop_fork(struct loop *base)
+{
+    ev_loop_fork(self(base)->ev);
+}
+
+static const struct loop_ops ops = {
+    .destroy = loop_destroy,
+    .fork = loop_fork,
+    .watch = loop_watch,
+    .forget = loop_forget,
+    .set_deadline = loop_set_deadline,
+    .wake = loop_wake,
+    .hold = loop_hold,
+    .release = loop_release,
+    .run = loop_run,
+};
+
+struct loop *loop_ev_create(struct hub *hub)
+{
+    struct loop_ev *loop = calloc(1, sizeof *loop);
+
+    if (loop == NULL)
+        return NULL;
+    loop->base = (struct loop){.ops = &ops, .hub = hub};
+    loop->armed = (double)INFINITY;
+    loop->ev = ev_loop_new(EVFLAG_AUTO | EVFLAG_NOSIGMASK);
+    if (loop->ev == NULL) {
+        free(loop);
+        errno = ENOMEM;
+        return NULL;
+    }
+    ev_set_userdata(loop->ev, loop);
+    ev_set_loop_release_cb(loop->ev, before_wait, after_wait);
+    ev_async_init(&loop->wake, on_wake);
+    loop->wake.data = loop;
+    ev_async_start(loop->ev, &loop->wake);
+    ev_unref(loop->ev);
+    ev_timer_init(&loop->timer, on_timer, 0., 0.);
+    loop->timer.data = loop;
+    return &loop->base;
+}

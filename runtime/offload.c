@@ -1,0 +1,198 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * A pool of worker threads, started as needed, that leave when they have been idle for a while.
+ * They block every signal, so that handlers run where the program expects them.
+ */
+#include "offload.h"
+
+#include "hub.h"
+#include "list.h"
+#include "waiter.h"
+
+#include <errno.h>
+#include <math.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <time.h>
+
+enum {
+    WORKERS_MOST = 32, /* further jobs wait for their turn */
+    IDLE_SECONDS = 10,
+};
+
+static struct {
+    pthread_mutex_t lock;
+    pthread_cond_t filled;
+    struct job *first, **last;
+    unsigned workers, idle, queued;
+} pool = {PTHREAD_MUTEX_INITIALIZER, PTHREAD_COND_INITIALIZER, NULL, &pool.first, 0, 0, 0};
+
+/* --- fork: the child has no workers ----------------------------------------------------------- */
+
+static void before_fork(void)
+{
+    pthread_mutex_lock(&pool.lock);
+}
+
+static void after_fork_parent(void)
+{
+    pthread_mutex_unlock(&pool.lock);
+}
+
+static void after_fork_child(void)
+{
+    pool.first = NULL;
+    pool.last = &pool.first;
+    pool.workers = pool.idle = pool.queued = 0;
+    pthread_cond_init(&pool.filled, NULL);
+    pthread_mutex_init(&pool.lock, NULL);
+}
+
+static void set_up_process(void)
+{
+    pthread_atfork(before_fork, after_fork_parent, after_fork_child);
+}
+
+/* --- workers ---------------------------------------------------------------------------------- */
+
+/* With the lock held. NULL: nothing came for a while. */
+static struct job *await_job(void)
+{
+    struct timespec until;
+    struct job *job;
+
+    clock_gettime(CLOCK_REALTIME, &until);
+    until.tv_sec += IDLE_SECONDS;
+    pool.idle++;
+    while (pool.first == NULL)
+        if (pthread_cond_timedwait(&pool.filled, &pool.lock, &until) == ETIMEDOUT)
+            break;
+    pool.idle--;
+    job = pool.first;
+    if (job == NULL)
+        return NULL;
+    pool.first = job->next;
+    if (pool.first == NULL)
+        pool.last = &pool.first;
+    pool.queued--;
+    return job;
+}
+
+static void *work(void *unused)
+{
+    struct job *job;
+
+    pthread_mutex_lock(&pool.lock);
+    while ((job = await_job()) != NULL) {
+        pthread_mutex_unlock(&pool.lock);
+        job->run(job);
+        mailbox_post(job->mailbox, &job->mail);
+        pthread_mutex_lock(&pool.lock);
+    }
+    pool.workers--;
+    pthread_mutex_unlock(&pool.lock);
+    return unused;
+}
+
+static int start_worker(void)
+{
+    pthread_attr_t attributes;
+    sigset_t all, before;
+    pthread_t thread;
+    int error;
+
+    sigfillset(&all);
+    pthread_attr_init(&attributes);
+    pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    error = pthread_create(&thread, &attributes, work, NULL);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    pthread_attr_destroy(&attributes);
+    return error;
+}
+
+/* false: there is no worker and none can be started. */
+static bool enqueue(struct job *job)
+{
+    bool accepted = true;
+
+    pthread_mutex_lock(&pool.lock);
+    if (pool.idle <= pool.queued && pool.workers < WORKERS_MOST) {
+        if (start_worker() == 0)
+            pool.workers++;
+        else
+            accepted = pool.workers > 0;
+    }
+    if (accepted) {
+        job->next = NULL;
+        *pool.last = job;
+        pool.last = &job->next;
+        pool.queued++;
+        pthread_cond_signal(&pool.filled);
+    }
+    pthread_mutex_unlock(&pool.lock);
+    return accepted;
+}
+
+/* --- the caller's side ------------------------------------------------------------------------ */
+
+static void deliver(struct mail *mail)
+{
+    struct job *job = list_entry(mail, struct job, mail);
+
+    job->done = true;
+    if (job->waiter != NULL)
+        waiter_wake(job->waiter, WAKE_READY);
+    else
+        job->destroy(job);
+}
+
+static void drop(struct mail *mail)
+{
+    struct job *job = list_entry(mail, struct job, mail);
+
+    job->destroy(job);
+}
+
+static int await(struct hub *hub, struct job *job)
+{
+    struct waiter *w = job->waiter;
+    enum wake cause;
+
+    w->remote = true;
+    hub->stats.offloaded++;
+    cause = waiter_park(w, (double)INFINITY);
+    job->waiter = NULL;
+    if (cause == WAKE_READY)
+        return 0;
+    if (job->done)
+        job->destroy(job);
+    return cause == WAKE_REFUSED ? 1 : -1;
+}
+
+int offload_run(struct hub *hub, const char *call, struct job *job)
+{
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    struct waiter *w = waiter_create(hub, call, 0);
+    int result = 1;
+
+    pthread_once(&once, set_up_process);
+    if (w == NULL) {
+        job->destroy(job);
+        errno = ENOMEM;
+        return -1;
+    }
+    job->mail = (struct mail){.deliver = deliver, .drop = drop};
+    job->waiter = w;
+    job->done = false;
+    job->mailbox = mailbox_reference(hub->mailbox);
+    if (enqueue(job)) {
+        result = await(hub, job);
+    } else {
+        mailbox_release(job->mailbox);
+        job->destroy(job);
+    }
+    waiter_destroy(w);
+    return result;
+}

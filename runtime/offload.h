@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Calls that have no non-blocking form run on a worker thread, while the caller's flow is
+ * suspended. A job owns everything that it touches: the caller may be gone before it ends.
+ */
+#ifndef GREEN_OFFLOAD_H
+#define GREEN_OFFLOAD_H
+
+#include "mailbox.h"
+
+#include <stdbool.h>
+
+struct hub;
+struct waiter;
+
+/* The head of a job; the rest of it belongs to whoever made it. */
+struct job {
+    void (*run)(struct job *job);     /* on the worker, with a stack of the system's default size */
+    void (*destroy)(struct job *job); /* on any thread, run or not */
+
+    struct mail mail;
+    struct job *next;
+    struct waiter *waiter; /* NULL: the caller has given up */
+    bool done;             /* it came back to the hub's thread */
+    struct mailbox *mailbox;
+};
+
+/* Runs the job and suspends the caller until it has run. 0: it has, and is the caller's to destroy.
+ * -1 with errno: the wait was ended, the job is destroyed when it is through. 1: it cannot be
+ * offloaded here (no thread, or the flow cannot be suspended), and was destroyed or will be; the
+ * caller has to block. */
+int offload_run(struct hub *hub, const char *call, struct job *job);
+
+#endif

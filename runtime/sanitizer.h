@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * What AddressSanitizer and Valgrind must be told about stacks and switches. Without them the
+ * functions are empty (AddressSanitizer) or a few idle instructions (Valgrind).
+ */
+#ifndef GREEN_SANITIZER_H
+#define GREEN_SANITIZER_H
+
+#include <stddef.h>
+
+#if __has_include(<valgrind/valgrind.h>)
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wconversion"
+#pragma GCC diagnostic ignored "-Wsign-conversion"
+#include <valgrind/valgrind.h>
+#pragma GCC diagnostic pop
+static inline unsigned sanitizer_stack_register(void *base, size_t size)
+{
+    return VALGRIND_STACK_REGISTER(base, (char *)base + size - 1);
+}
+static inline void sanitizer_stack_deregister(unsigned id)
+{
+    VALGRIND_STACK_DEREGISTER(id);
+    (void)id;
+}
+#else
+static inline unsigned sanitizer_stack_register(void *base, size_t size)
+{
+    (void)base;
+    (void)size;
+    return 0;
+}
+static inline void sanitizer_stack_deregister(unsigned id)
+{
+    (void)id;
+}
+#endif
+
+#ifdef __SANITIZE_ADDRESS__
+#include <sanitizer/asan_interface.h>
+#include <sanitizer/common_interface_defs.h>
+/* Frames that were left by a switch, and never returned, left their red zones behind. */
+static inline void sanitizer_stack_fresh(void *base, size_t size)
+{
+    __asan_unpoison_memory_region(base, size);
+}
+/* Around a switch: begin in the old flow (`fake` NULL: it ends here), end in the new one. */
+static inline void sanitizer_switch_begin(void **fake, const void *base, size_t size)
+{
+    __sanitizer_start_switch_fiber(fake, base, size);
+}
+static inline void sanitizer_switch_end(void *fake, const void **base, size_t *size)
+{
+    __sanitizer_finish_switch_fiber(fake, base, size);
+}
+#else
+static inline void sanitizer_stack_fresh(void *base, size_t size)
+{
+    (void)base;
+    (void)size;
+}
+static inline void sanitizer_switch_begin(void **fake, const void *base, size_t size)
+{
+    (void)fake;
+    (void)base;
+    (void)size;
+}
+static inline void sanitizer_switch_end(void *fake, const void **base, size_t *size)
+{
+    (void)fake;
+    (void)base;
+    (void)size;
+}
+#endif
+
+#endif

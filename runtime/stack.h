@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Stacks for coroutines: equal stacks side by side in large mappings, a guard page below each,
+ * touched lazily, used again last in, first out.
+ *
+ *      slab: | guard | stack 0      | guard | stack 1      | ...
+ */
+#ifndef GREEN_STACK_H
+#define GREEN_STACK_H
+
+#include <stddef.h>
+
+struct stack {
+    void *base;  /* lowest usable byte, just above the guard page */
+    size_t size; /* usable bytes */
+    unsigned valgrind_id;
+};
+
+enum { STACK_SIZE_DEFAULT = 256 * 1024, STACK_SIZE_LEAST = 16 * 1024 };
+#define STACK_SIZE_MOST ((size_t)1 << 30)
+
+/* All the stacks of one hub, in a class for each size. */
+struct stack_pool {
+    struct stack_class *classes;
+};
+
+void stack_pool_init(struct stack_pool *pool);
+
+/* Unmaps everything; no stack may be in use. */
+void stack_pool_finish(struct stack_pool *pool);
+
+/* `size` counts address space: guard page and stack. -1 with ENOMEM (no memory, or the system has
+ * no mapping left: vm.max_map_count), or EINVAL (beyond the limits above). */
+int stack_acquire(struct stack_pool *pool, size_t size, struct stack *stack);
+
+/* Takes the stack back; after a burst its memory goes back to the system. Never fails. */
+void stack_release(struct stack_pool *pool, const struct stack *stack);
+
+/* The size for new stacks, shared by all threads: stack_size_set(), else GREEN_STACK_SIZE, else the
+ * default. 0 with EINVAL when the environment holds what cannot be a size. */
+size_t stack_size_wanted(void);
+
+/* -1 with EINVAL beyond the limits above. */
+int stack_size_set(size_t bytes);
+
+#endif

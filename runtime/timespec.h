@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Between struct timespec and seconds as double.
+ */
+#ifndef GREEN_TIMESPEC_H
+#define GREEN_TIMESPEC_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <time.h>
+
+static inline double timespec_seconds(const struct timespec *time)
+{
+    return (double)time->tv_sec + (double)time->tv_nsec * 1e-9;
+}
+
+/* Less than nothing is nothing. */
+static inline struct timespec timespec_from(double seconds)
+{
+    struct timespec time = {0, 0};
+
+    if (seconds > 0) {
+        time.tv_sec = (time_t)seconds;
+        time.tv_nsec = (long)((seconds - (double)time.tv_sec) * 1e9);
+    }
+    return time;
+}
+
+/* As the kernel checks it: others get EINVAL. */
+static inline bool timespec_is_valid(const struct timespec *time)
+{
+    return time->tv_sec >= 0 && time->tv_nsec >= 0 && time->tv_nsec < 1000000000;
+}
+
+#endif

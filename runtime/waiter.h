@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * One blocking call that is suspended: what it waits for, and what ended the wait. Always on the
+ * heap: under a foreign host the stacks of different flows share their addresses.
+ *
+ *      waiter_create -> waiter_watch ... -> waiter_park -> waiter_destroy
+ */
+#ifndef GREEN_WAITER_H
+#define GREEN_WAITER_H
+
+#include "fdtable.h"
+#include "green.h"
+#include "list.h"
+#include "timers.h"
+
+#include <signal.h>
+#include <stdbool.h>
+
+struct hub;
+
+enum wake {
+    WAKE_NONE,
+    WAKE_READY,    /* a descriptor, or whatever else calls waiter_wake() */
+    WAKE_DEADLINE, /* the time is over */
+    WAKE_CLOSED,   /* a descriptor was closed: its number may mean something else by now */
+    WAKE_SIGNAL,   /* a signal handler ran, and the call is one that this ends */
+    WAKE_FAILED,   /* errno holds the error that the call has to fail with */
+    WAKE_REFUSED,  /* this flow cannot be suspended: block for real */
+};
+
+struct waiter {
+    struct green_parked parked; /* the host's */
+    struct hub *hub;
+    const char *call;   /* name of the call, for dumps */
+    struct list link;   /* in hub->waiters, or hub->spares */
+    enum wake cause;    /* what came first */
+    int error;          /* with WAKE_FAILED */
+    bool interruptible; /* a signal handler ends this call with EINTR, SA_RESTART or not */
+    bool remote;        /* another thread will wake it */
+    bool masked;        /* `mask` is in force during the wait */
+    sigset_t mask;
+    struct timer timer;
+    struct fd_wait *fds; /* NULL, &single, or an array of its own */
+    size_t fd_count, fd_capacity;
+    struct fd_wait single;
+};
+
+/* For `fds` descriptors. NULL with ENOMEM. `call` must be static storage. */
+struct waiter *waiter_create(struct hub *hub, const char *call, size_t fds);
+void waiter_destroy(struct waiter *w); /* leaves errno alone */
+
+/* Adds a descriptor; POLLIN and POLLOUT only, 0 to hear of its close only. -1 with errno. */
+int waiter_watch(struct waiter *w, int fd, short events);
+
+/* Suspends the running flow until something wakes it, or until `deadline` (hub_deadline()). The
+ * descriptors are not watched any more afterwards. */
+enum wake waiter_park(struct waiter *w, double deadline);
+
+/* The first wake counts, later ones do nothing. Only in the hub's own thread. */
+void waiter_wake(struct waiter *w, enum wake cause);
+void waiter_fail(struct waiter *w, int error);
+
+/* The most common case in one call: waits for one descriptor. */
+enum wake waiter_park_fd(struct hub *hub, const char *call, int fd, short events, double deadline);
+
+#endif
