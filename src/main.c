@@ -6,6 +6,7 @@
 
 #include <fcntl.h>
 #include <signal.h>
+#include <stdio.h>
 #include <unistd.h>
 
 /* A file that we open must never become descriptor 0, 1 or 2: the report would be written into it.
@@ -25,5 +26,6 @@ int main(int argc, char **argv)
      */
     signal(SIGPIPE, SIG_IGN);
     signal(SIGXFSZ, SIG_IGN);
+    setvbuf(stderr, NULL, _IOLBF, BUFSIZ); /* a message is one write */
     return (int)command_main(argc, argv);
 }

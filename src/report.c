@@ -25,43 +25,33 @@ static void print_escaped(FILE *stream, const char *text)
         else
             putc(byte, stream);
     }
-    putc('\n', stream);
 }
 
 static void print_line(FILE *stream, const char *format, va_list arguments)
 {
     char *text;
 
-    if (vasprintf(&text, format, arguments) < 0) {
-        fputs("out of memory\n", stream);
-        return;
-    }
-    print_escaped(stream, text);
+    if (vasprintf(&text, format, arguments) < 0)
+        text = NULL;
+    print_escaped(stream, text != NULL ? text : "out of memory");
+    putc('\n', stream);
     free(text);
 }
 
 void message(const char *file, const char *format, ...)
 {
     va_list arguments;
-    char *text;
 
     fflush(
         stdout); /* keeps the order of both streams where they meet; report_flush() sees errors */
-    va_start(arguments, format);
-    if (vasprintf(&text, format, arguments) < 0)
-        text = NULL;
-    va_end(arguments);
     fputs("greenify: ", stderr);
     if (file != NULL) {
-        char *place;
-
-        if (asprintf(&place, "%s: %s", file, text != NULL ? text : "out of memory") >= 0) {
-            free(text);
-            text = place;
-        }
+        print_escaped(stderr, file);
+        fputs(": ", stderr);
     }
-    print_escaped(stderr, text != NULL ? text : "out of memory");
-    free(text);
+    va_start(arguments, format);
+    print_line(stderr, format, arguments);
+    va_end(arguments);
 }
 
 void message_failure(const char *file, const struct patch_error *error)

@@ -8,13 +8,6 @@
 
 #include <stdio.h>
 
-/* As --json names them. */
-static const char *const state_names[] = {
-    [TRANSACTION_FAILED] = "failed",       [TRANSACTION_NOTHING] = "nothing",
-    [TRANSACTION_READY] = "planned",       [TRANSACTION_WRITTEN] = "written",
-    [TRANSACTION_DISCARDED] = "discarded", [TRANSACTION_REPEATED] = "repeated",
-};
-
 const char *plural(size_t count)
 {
     return count == 1 ? "" : "s";
@@ -42,43 +35,68 @@ static void put_report(struct report *report, json_t *object, const struct patch
                report_strings(facts->names, facts->names != NULL ? facts->redirected : 0));
 }
 
+/* --- one file, by its state ------------------------------------------------------------------- */
+
+/* What the text about a file is made from. */
+struct telling {
+    struct report *report;
+    const struct settings *settings;
+    const struct rewriting *rewriting;
+};
+
+static void tell_failed(const struct telling *telling, const struct transaction_file *file)
+{
+    (void)telling;
+    message_failure(file->input, &file->error);
+}
+
+static void tell_nothing(const struct telling *telling, const struct transaction_file *file)
+{
+    if (telling->settings->verbosity >= 0)
+        message(file->input, "nothing to do: %s", telling->rewriting->nothing(&file->report));
+}
+
+static void tell_done(const struct telling *telling, const struct transaction_file *file)
+{
+    telling->rewriting->describe(telling->report, telling->settings, file);
+}
+
+static void tell_discarded(const struct telling *telling, const struct transaction_file *file)
+{
+    report_line(telling->report, "%s: left as it was, since another file failed", file->input);
+}
+
+static void tell_repeated(const struct telling *telling, const struct transaction_file *file)
+{
+    report_detail(telling->report, "%s: is another name of a file before it", file->input);
+}
+
+static const struct {
+    const char *name; /* as --json has it */
+    void (*tell)(const struct telling *telling, const struct transaction_file *file);
+    bool has_facts; /* whether the patcher's report is filled in */
+} states[] = {
+    [TRANSACTION_FAILED] = {"failed", tell_failed, false},
+    [TRANSACTION_NOTHING] = {"nothing", tell_nothing, true},
+    [TRANSACTION_READY] = {"planned", tell_done, true},
+    [TRANSACTION_WRITTEN] = {"written", tell_done, true},
+    [TRANSACTION_DISCARDED] = {"discarded", tell_discarded, true},
+    [TRANSACTION_REPEATED] = {"repeated", tell_repeated, false},
+};
+
 static void add_json(struct report *report, const struct transaction_file *file)
 {
     json_t *object = report_file(report, file->input);
 
     report_put(report, object, "output", report_string(file->target));
-    report_put(report, object, "outcome", json_string(state_names[file->state]));
+    report_put(report, object, "outcome", json_string(states[file->state].name));
+    if (states[file->state].has_facts)
+        put_report(report, object, &file->report);
     if (file->state == TRANSACTION_FAILED)
         report_put(report, object, "error", report_failure(&file->error));
-    else if (file->state != TRANSACTION_REPEATED)
-        put_report(report, object, &file->report);
 }
 
-static void tell_file(struct report *report, const struct settings *settings,
-                      const struct transaction_file *file, const struct rewriting *rewriting)
-{
-    switch (file->state) {
-    case TRANSACTION_FAILED:
-        message_failure(file->input, &file->error);
-        break;
-    case TRANSACTION_NOTHING:
-        if (settings->verbosity >= 0)
-            message(file->input, "nothing to do: %s", rewriting->nothing(&file->report));
-        break;
-    case TRANSACTION_READY:
-    case TRANSACTION_WRITTEN:
-        rewriting->describe(report, settings, file);
-        break;
-    case TRANSACTION_DISCARDED:
-        report_line(report, "%s: left as it was, since another file failed", file->input);
-        break;
-    case TRANSACTION_REPEATED:
-        report_detail(report, "%s: is another name of a file before it", file->input);
-        break;
-    }
-    if (report->json)
-        add_json(report, file);
-}
+/* --- the transaction -------------------------------------------------------------------------- */
 
 static enum exit_status transaction_status(const struct transaction *transaction)
 {
@@ -94,6 +112,7 @@ enum exit_status rewriting_run(const struct settings *settings, const struct rew
 {
     struct transaction transaction;
     struct report report;
+    struct telling telling = {&report, settings, rewriting};
     enum exit_status status;
 
     if (!transaction_init(&transaction, settings))
@@ -104,8 +123,13 @@ enum exit_status rewriting_run(const struct settings *settings, const struct rew
     report_init(&report, rewriting->verb, settings);
     if (report.json)
         report_put(&report, report.root, "dry_run", json_boolean(settings->dry_run));
-    for (size_t i = 0; i < transaction.count; i++)
-        tell_file(&report, settings, &transaction.files[i], rewriting);
+    for (size_t i = 0; i < transaction.count; i++) {
+        const struct transaction_file *file = &transaction.files[i];
+
+        states[file->state].tell(&telling, file);
+        if (report.json)
+            add_json(&report, file);
+    }
     if (transaction.interrupted)
         message(NULL, "interrupted, nothing was written");
     transaction_finish(&transaction);
