@@ -111,13 +111,15 @@ ssize_t greenify_readv(int fd, const struct iovec *iov, int count)
     struct blocking b;
     ssize_t done;
 
-    if (hub == NULL || count <= 0 || count > IOV_MAX || vector_size(iov, (size_t)count) == 0)
+    if (hub == NULL || count <= 0 || count > IOV_MAX)
         return readv(fd, iov, count);
     b = blocking_begin(hub, "readv", fd, POLLIN, SO_RCVTIMEO);
     do {
         struct msghdr message = {.msg_iov = (struct iovec *)iov, .msg_iovlen = (size_t)count};
 
         done = recvmsg(fd, &message, b.dontwait);
+        if (done < 0 && errno == EAGAIN && vector_size(iov, (size_t)count) == 0)
+            return readv(fd, iov, count); /* readv() of nothing does not wait, recvmsg() does */
     } while (blocking_retry(&b, done));
     if (done < 0 && errno == ENOTSOCK)
         return read_file(&b, iov, count);
@@ -193,7 +195,7 @@ static ssize_t write_whole(struct hub *hub, const char *call, int fd, const stru
 {
     struct blocking b = blocking_begin(hub, call, fd, POLLOUT, SO_SNDTIMEO);
     struct msghdr message = {.msg_iov = (struct iovec *)iov, .msg_iovlen = (size_t)count};
-    ssize_t done = transfer_send(&b, &message, 0, 0);
+    ssize_t done = transfer_send(&b, &message, 0);
 
     return done < 0 && errno == ENOTSOCK ? write_file(&b, iov, count) : done;
 }
@@ -212,7 +214,7 @@ ssize_t greenify_writev(int fd, const struct iovec *iov, int count)
 {
     struct hub *hub = hub_current();
 
-    if (hub == NULL || count <= 0 || count > IOV_MAX || vector_size(iov, (size_t)count) == 0)
+    if (hub == NULL || count <= 0 || count > IOV_MAX)
         return writev(fd, iov, count);
     return write_whole(hub, "writev", fd, iov, count);
 }

@@ -135,7 +135,7 @@ ssize_t greenify_sendto(int fd, const void *buffer, size_t size, int flags,
     sent = sendto(fd, buffer, size, flags | MSG_DONTWAIT, address, length);
     if (!continues(sent, size))
         return sent;
-    return transfer_send(&b, &message, flags, sent < 0 ? 0 : (size_t)sent);
+    return transfer_send_rest(&b, &message, flags, sent < 0 ? 0 : (size_t)sent);
 }
 
 ssize_t greenify_send(int fd, const void *buffer, size_t size, int flags)
@@ -152,7 +152,7 @@ ssize_t greenify_send(int fd, const void *buffer, size_t size, int flags)
     sent = send(fd, buffer, size, flags | MSG_DONTWAIT);
     if (!continues(sent, size))
         return sent;
-    return transfer_send(&b, &message, flags, sent < 0 ? 0 : (size_t)sent);
+    return transfer_send_rest(&b, &message, flags, sent < 0 ? 0 : (size_t)sent);
 }
 
 ssize_t greenify_sendmsg(int fd, const struct msghdr *message, int flags)
@@ -160,10 +160,10 @@ ssize_t greenify_sendmsg(int fd, const struct msghdr *message, int flags)
     struct hub *hub = hub_current();
     struct blocking b;
 
-    if (hub == NULL || message == NULL || (flags & MSG_DONTWAIT) != 0)
+    if (hub == NULL || (flags & MSG_DONTWAIT) != 0)
         return sendmsg(fd, message, flags);
     b = sending(hub, "sendmsg", fd);
-    return transfer_send(&b, message, flags, 0);
+    return transfer_send(&b, message, flags);
 }
 
 /* --- connections ------------------------------------------------------------------------------ */

@@ -34,7 +34,7 @@ static ssize_t send_part(struct blocking *b, struct msghdr *part, int flags, boo
     return sent;
 }
 
-ssize_t transfer_send(struct blocking *b, const struct msghdr *message, int flags, size_t done)
+ssize_t transfer_send_rest(struct blocking *b, const struct msghdr *message, int flags, size_t done)
 {
     size_t size = vector_size(message->msg_iov, message->msg_iovlen);
     struct msghdr part = *message;
@@ -64,6 +64,18 @@ ssize_t transfer_send(struct blocking *b, const struct msghdr *message, int flag
     return (ssize_t)done;
 }
 
+/* The kernel sees the caller's message first: it is the one to say EFAULT. */
+ssize_t transfer_send(struct blocking *b, const struct msghdr *message, int flags)
+{
+    ssize_t sent = sendmsg(b->fd, message, flags | MSG_DONTWAIT);
+
+    if (sent < 0 && errno != EAGAIN)
+        return -1;
+    if (sent >= 0 && (size_t)sent >= vector_size(message->msg_iov, message->msg_iovlen))
+        return sent;
+    return transfer_send_rest(b, message, flags, sent < 0 ? 0 : (size_t)sent);
+}
+
 static bool is_stream(int fd)
 {
     int type = 0;
@@ -84,44 +96,39 @@ static bool at_end(int fd)
  * look now and then can tell whether enough has come. */
 static ssize_t peek_all(struct blocking *b, struct msghdr *message, int flags)
 {
-    size_t size = vector_size(message->msg_iov, message->msg_iovlen);
-    struct msghdr fresh = *message;
+    struct msghdr given;
     double pause = 0.001;
     ssize_t seen;
 
-    for (;;) {
-        *message = fresh;
-        do
-            seen = recvmsg(b->fd, message, flags | b->dontwait);
-        while (blocking_retry(b, seen));
-        if (seen <= 0 || (size_t)seen >= size || b->dontwait == 0 || !is_stream(b->fd) ||
-            at_end(b->fd) || blocking_pause(b, &pause) != 0)
-            break;
+    do {
+        seen = recvmsg(b->fd, message, flags | b->dontwait);
+        if (seen < 0 && errno != EAGAIN)
+            return -1;
+        given = *message;
+    } while (blocking_retry(b, seen));
+    while (seen > 0 && (size_t)seen < vector_size(message->msg_iov, message->msg_iovlen) &&
+           b->dontwait != 0 && is_stream(b->fd) && !at_end(b->fd) &&
+           blocking_pause(b, &pause) == 0) {
+        *message = given;
+        seen = recvmsg(b->fd, message, flags | b->dontwait);
     }
     if (seen >= 0)
         errno = b->saved_errno;
     return seen;
 }
 
-/* What recvmsg() stores beside the data. */
-static void take_ancillary(struct msghdr *message, const struct msghdr *part)
+/* Fills what `done` bytes left open. */
+static ssize_t receive_rest(struct blocking *b, const struct msghdr *message, int flags, size_t done)
 {
-    message->msg_namelen = part->msg_namelen;
-    message->msg_controllen = part->msg_controllen;
-    message->msg_flags = part->msg_flags;
-}
-
-ssize_t transfer_receive_all(struct blocking *b, struct msghdr *message, int flags)
-{
-    size_t size = vector_size(message->msg_iov, message->msg_iovlen), done = 0;
-    struct msghdr part = *message;
+    size_t size = vector_size(message->msg_iov, message->msg_iovlen);
+    struct msghdr part = {.msg_iov = NULL};
     struct vector rest;
     ssize_t received;
 
-    if ((flags & MSG_PEEK) != 0)
-        return peek_all(b, message, flags);
-    if (vector_init(&rest, message->msg_iov, message->msg_iovlen) != 0)
-        return -1;
+    if (done >= size || message->msg_controllen > 0 || !is_stream(b->fd) ||
+        vector_init(&rest, message->msg_iov, message->msg_iovlen) != 0)
+        return (ssize_t)done;
+    vector_advance(&rest, done);
     do {
         part.msg_iov = rest.iov;
         part.msg_iovlen = rest.count;
@@ -130,18 +137,31 @@ ssize_t transfer_receive_all(struct blocking *b, struct msghdr *message, int fla
         while (blocking_retry(b, received));
         if (received <= 0)
             break;
-        if (done == 0) {
-            take_ancillary(message, &part);
-            part.msg_name = NULL;
-        }
         done += (size_t)received;
         vector_advance(&rest, (size_t)received);
-    } while (done < size && part.msg_controllen == 0 && is_stream(b->fd));
+    } while (done < size);
     vector_finish(&rest);
-    if (received < 0 && done == 0)
-        return -1;
-    if (done == 0)
-        take_ancillary(message, &part);
     errno = b->saved_errno;
     return (ssize_t)done;
+}
+
+ssize_t transfer_receive_all(struct blocking *b, struct msghdr *message, int flags)
+{
+    socklen_t name_room;
+    size_t control_room;
+    ssize_t received;
+
+    if ((flags & MSG_PEEK) != 0)
+        return peek_all(b, message, flags);
+    received = recvmsg(b->fd, message, flags | b->dontwait);
+    if (received < 0 && errno != EAGAIN)
+        return -1; /* a bad pointer, too */
+    name_room = message->msg_namelen;
+    control_room = message->msg_controllen;
+    while (blocking_retry(b, received)) {
+        message->msg_namelen = name_room;
+        message->msg_controllen = control_room;
+        received = recvmsg(b->fd, message, flags | b->dontwait);
+    }
+    return received <= 0 ? received : receive_rest(b, message, flags, (size_t)received);
 }

@@ -12,9 +12,11 @@
 
 struct blocking;
 
-/* sendmsg() until everything is sent: partial only with an error or timeout after progress. `done`
- * bytes of the message went out before. */
-ssize_t transfer_send(struct blocking *b, const struct msghdr *message, int flags, size_t done);
+/* sendmsg() until everything is sent: partial only with an error or timeout after progress. */
+ssize_t transfer_send(struct blocking *b, const struct msghdr *message, int flags);
+
+/* The same after a first try of the caller's, which sent `done` bytes or gave EAGAIN. */
+ssize_t transfer_send_rest(struct blocking *b, const struct msghdr *message, int flags, size_t done);
 
 /* recvmsg() with MSG_WAITALL: everything asked for, less only at the end of the stream, with an
  * error or timeout after progress, or where control data came along. */
