@@ -1,0 +1,172 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * patch_scan(): what one file imports, by which relocations, called from where.
+ */
+#include "callsites.h"
+#include "error.h"
+#include "file.h"
+#include "image.h"
+#include "imports.h"
+#include "undo.h"
+#include "versions.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static bool copy_string(char **to, const char *from, struct patch_error *error)
+{
+    *to = from == NULL ? NULL : strdup(from);
+    return from == NULL || *to != NULL || error_memory(error);
+}
+
+static bool copy_relocations(struct patch_import *to, const struct import *from,
+                             struct patch_error *error)
+{
+    to->relocations = calloc(from->relocation_count + 1, sizeof(*to->relocations));
+    if (to->relocations == NULL)
+        return error_memory(error);
+    for (size_t i = 0; i < from->relocation_count; i++)
+        to->relocations[i] =
+            (struct patch_relocation){from->relocations[i].kind, from->relocations[i].address};
+    to->relocation_count = from->relocation_count;
+    return true;
+}
+
+static bool copy_sites(struct patch_import *to, size_t import, const struct call_sites *sites,
+                       struct patch_error *error)
+{
+    size_t first = 0;
+    size_t count = 0;
+
+    while (first < sites->count && sites->items[first].import < import)
+        first++;
+    while (first + count < sites->count && sites->items[first + count].import == import)
+        count++;
+    to->call_sites = calloc(count + 1, sizeof(*to->call_sites));
+    if (to->call_sites == NULL)
+        return error_memory(error);
+    for (; to->call_site_count < count; to->call_site_count++) {
+        const struct call_site *site = &sites->items[first + to->call_site_count];
+        struct patch_call_site *copy = &to->call_sites[to->call_site_count];
+        copy->address = site->address;
+        copy->kind = site->kind;
+        if (!copy_string(&copy->function, site->function, error))
+            return false;
+    }
+    return true;
+}
+
+static int compare_imports(const void *a, const void *b)
+{
+    return strcmp(((const struct patch_import *)a)->name, ((const struct patch_import *)b)->name);
+}
+
+static bool copy_imports(const struct image *image, const struct imports *imports,
+                         const struct call_sites *sites, const struct versions *versions,
+                         struct patch_scan *scan, struct patch_error *error)
+{
+    scan->imports = calloc(imports->count + 1, sizeof(*scan->imports));
+    if (scan->imports == NULL)
+        return error_memory(error);
+    for (size_t i = 0; i < imports->count; i++) {
+        const struct import *from = &imports->items[i];
+        if (!from->wanted)
+            continue;
+        struct patch_import *to = &scan->imports[scan->import_count++];
+        to->redirected = from->redirected;
+        if (!copy_string(&to->name, from->name, error) ||
+            !copy_string(&to->version, versions_name(versions, image, from->symbol), error) ||
+            !copy_relocations(to, from, error) || !copy_sites(to, i, sites, error))
+            return false;
+    }
+    qsort(scan->imports, scan->import_count, sizeof(*scan->imports), compare_imports);
+    return true;
+}
+
+static bool copy_needed(const struct image *image, struct patch_scan *scan,
+                        struct patch_error *error)
+{
+    size_t count = 0;
+
+    scan->needed = calloc(image->dynamic_count + 1, sizeof(*scan->needed));
+    if (scan->needed == NULL)
+        return error_memory(error);
+    for (size_t i = 0; i < image->dynamic_count; i++) {
+        if (image->dynamic[i].d_tag != DT_NEEDED)
+            continue;
+        const char *name = image_string(image, image->dynamic[i].d_un.d_val);
+        if (!copy_string(&scan->needed[count++], name, error))
+            return false;
+    }
+    return true;
+}
+
+static bool fill(const struct image *image, const struct imports *imports, struct patch_scan *scan,
+                 struct patch_error *error)
+{
+    struct call_sites sites = {0};
+    struct versions versions = {0};
+    struct undo undo;
+    bool done = false;
+
+    scan->machine = image->arch->name;
+    scan->patched = imports->runtime_needed && imports->redirected > 0;
+    scan->reverts = undo_find(image, &undo);
+    if (!versions_load(image, &versions, error) || !callsites_find(image, imports, &sites, error))
+        goto out;
+    done = copy_string(&scan->soname, image_soname(image), error) &&
+           copy_imports(image, imports, &sites, &versions, scan, error) &&
+           copy_needed(image, scan, error);
+out:
+    versions_finish(&versions);
+    callsites_finish(&sites);
+    return done;
+}
+
+bool patch_scan(const char *input, const struct patch_options *options, struct patch_scan **out,
+                struct patch_error *error)
+{
+    struct file file;
+    struct image *image = NULL;
+    struct imports imports = {0};
+    bool done = false;
+
+    *out = NULL;
+    struct patch_scan *scan = calloc(1, sizeof(*scan));
+    if (scan == NULL)
+        return error_memory(error);
+    if (!file_read(&file, input, error))
+        goto out;
+    done = image_parse(file.bytes, file.size, &image, error) &&
+           imports_collect(image, options, &imports, error) && fill(image, &imports, scan, error);
+    imports_finish(&imports);
+    image_destroy(image);
+    file_finish(&file);
+out:
+    if (done)
+        *out = scan;
+    else
+        patch_scan_destroy(scan);
+    return done;
+}
+
+void patch_scan_destroy(struct patch_scan *scan)
+{
+    if (scan == NULL)
+        return;
+    for (size_t i = 0; i < scan->import_count; i++) {
+        struct patch_import *import = &scan->imports[i];
+        for (size_t k = 0; k < import->call_site_count; k++)
+            free(import->call_sites[k].function);
+        free(import->call_sites);
+        free(import->relocations);
+        free(import->name);
+        free(import->version);
+    }
+    for (size_t i = 0; scan->needed != NULL && scan->needed[i] != NULL; i++)
+        free(scan->needed[i]);
+    free(scan->needed);
+    free(scan->imports);
+    free(scan->soname);
+    free(scan);
+}
