@@ -23,13 +23,6 @@ struct patch_change {
     char name[48]; /* under which the new content stands in the folder; "" while it has none */
 };
 
-static const char *base_name(const char *path)
-{
-    const char *slash = strrchr(path, '/');
-
-    return slash != NULL ? slash + 1 : path;
-}
-
 /* --- destination -------------------------------------------------------------------------------
  */
 
@@ -37,7 +30,7 @@ static const char *base_name(const char *path)
 static char *resolve_new(const char *output, struct patch_error *error)
 {
     char *result = NULL;
-    const char *name = base_name(output);
+    const char *name = file_base_name(output);
     char *folder = name == output ? strdup(".") : strndup(output, (size_t)(name - output));
 
     if (folder == NULL || name[0] == '\0') {
@@ -116,7 +109,7 @@ static bool open_temporary(struct patch_change *change, struct patch_error *erro
 
 static bool open_folder(struct patch_change *change, struct patch_error *error)
 {
-    size_t length = (size_t)(base_name(change->path) - change->path);
+    size_t length = (size_t)(file_base_name(change->path) - change->path);
     char *folder = length == 0 ? strdup(".") : strndup(change->path, length);
 
     if (folder == NULL)
@@ -259,7 +252,8 @@ static bool give_name(struct patch_change *change, bool *visible, struct patch_e
     if (change->name[0] != '\0')
         return true;
     snprintf(link, sizeof(link), "/proc/self/fd/%d", change->fd);
-    if (linkat(AT_FDCWD, link, change->folder, base_name(change->path), AT_SYMLINK_FOLLOW) == 0) {
+    if (linkat(AT_FDCWD, link, change->folder, file_base_name(change->path), AT_SYMLINK_FOLLOW) ==
+        0) {
         *visible = true;
         return true;
     }
@@ -280,7 +274,8 @@ bool patch_commit(struct patch_change *change, struct patch_error *error)
     bool done = give_name(change, &visible, error);
 
     if (done && !visible) {
-        done = renameat(change->folder, change->name, change->folder, base_name(change->path)) == 0;
+        done = renameat(change->folder, change->name, change->folder,
+                        file_base_name(change->path)) == 0;
         if (!done)
             error_system(error, "rename");
         else

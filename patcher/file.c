@@ -73,3 +73,10 @@ void file_finish(struct file *file)
     memset(file, 0, sizeof(*file));
     file->fd = -1;
 }
+
+const char *file_base_name(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+
+    return slash != NULL ? slash + 1 : path;
+}

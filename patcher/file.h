@@ -22,4 +22,7 @@ struct file {
 PATCH_MUST_CHECK bool file_read(struct file *file, const char *path, struct patch_error *error);
 void file_finish(struct file *file);
 
+/* What stands behind the last slash. */
+const char *file_base_name(const char *path);
+
 #endif

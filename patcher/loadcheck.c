@@ -39,10 +39,7 @@ struct message {
 
 static bool is_runtime(const char *path, const char *runtime)
 {
-    const char *have = strrchr(path, '/');
-    const char *want = strrchr(runtime, '/');
-
-    return strcmp(have != NULL ? have + 1 : path, want != NULL ? want + 1 : runtime) == 0;
+    return strcmp(file_base_name(path), file_base_name(runtime)) == 0;
 }
 
 /* The runtime may go by another file name than its DT_SONAME. */

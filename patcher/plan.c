@@ -6,12 +6,15 @@
 
 #include "edits.h"
 #include "error.h"
+#include "file.h"
 #include "hash.h"
 #include "undo.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
+
+enum { PADDING = 4096 };
 
 /* --- refusals ----------------------------------------------------------------------------------
  */
@@ -32,13 +35,6 @@ static bool name_matches(const char *name, const char *pattern)
     return strcmp(name, pattern) == 0;
 }
 
-static const char *base_name(const char *path)
-{
-    const char *slash = strrchr(path, '/');
-
-    return slash != NULL ? slash + 1 : path;
-}
-
 bool plan_check_protected(const struct image *image, const struct imports *imports,
                           const struct patch_options *options, struct patch_error *error)
 {
@@ -49,7 +45,7 @@ bool plan_check_protected(const struct image *image, const struct imports *impor
                          options->prefix);
     if (soname == NULL)
         return true;
-    if (strcmp(soname, base_name(options->runtime)) == 0)
+    if (strcmp(soname, file_base_name(options->runtime)) == 0)
         return error_set(error, PATCH_PROTECTED, "%s is the runtime itself", soname);
     for (size_t i = 0; i < sizeof(protected_names) / sizeof(protected_names[0]); i++)
         if (name_matches(soname, protected_names[i]))
@@ -72,8 +68,12 @@ static bool check_overlay(const struct image *image, const struct patch_options 
                           struct patch_error *error)
 {
     uint64_t end = image_end(image);
+    uint64_t payload = end;
 
-    if (options->allow_overlay || end == image->size)
+    /* Some tools pad the end of a file with zeros; nothing could look for those. */
+    while (payload < image->size && image->bytes[payload] == 0)
+        payload++;
+    if (options->allow_overlay || (payload == image->size && payload - end < PADDING))
         return true;
     return error_set_at(error, PATCH_OVERLAY, "", end,
                         "%" PRIu64 " bytes stand behind all that the headers describe",
