@@ -84,6 +84,15 @@ class _Server:
         if done.returncode:
             raise ServerError(f"{command[0]} failed with {done.returncode}:\n{done.stdout}")
 
+    def _make_certificate(self, folder):
+        """Made as the server's user: PostgreSQL insists on owning its key."""
+        key, certificate = os.path.join(folder, "server.key"), os.path.join(folder, "server.crt")
+        self._run(_tool("openssl"), "req", "-x509", "-newkey", "ec", "-pkeyopt",
+                  "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2", "-subj",
+                  "/CN=localhost", "-keyout", key, "-out", certificate)
+        self._run("chmod", "600", key)
+        return key, certificate
+
     def _launch(self, *command):
         with open(self._log, "ab") as log:
             self._process = subprocess.Popen([*self._wrapper, *command], cwd=self.folder,
@@ -116,9 +125,12 @@ class _Server:
 
 
 class MariaDB(_Server):
-    """User root without a password. `socket` and, on 127.0.0.1, `port`."""
+    """User root without a password. `socket` and, on 127.0.0.1, `port`, there also with TLS."""
 
     _stop_signal = signal.SIGTERM
+
+    def __init__(self, tls=False):
+        self._tls = tls
 
     def _start(self):
         data = os.path.join(self.folder, "data")
@@ -127,12 +139,16 @@ class MariaDB(_Server):
         self._run(_tool("mariadb-install-db"), "--no-defaults", f"--datadir={data}",
                   "--auth-root-authentication-method=normal", "--skip-test-db",
                   "--skip-name-resolve")
+        tls = []
+        if self._tls:
+            key, certificate = self._make_certificate(self.folder)
+            tls = [f"--ssl-key={key}", f"--ssl-cert={certificate}"]
         self._launch(_tool("mariadbd", "/usr/sbin"), "--no-defaults", f"--datadir={data}",
                      f"--socket={self.socket}", "--bind-address=127.0.0.1", f"--port={self.port}",
                      f"--pid-file={self.folder}/pid", f"--tmpdir={self.folder}",
                      "--skip-name-resolve", "--skip-log-bin", "--max-connections=600",
                      "--back-log=600", "--innodb-buffer-pool-size=32M",
-                     "--innodb-flush-log-at-trx-commit=0")
+                     "--innodb-flush-log-at-trx-commit=0", *tls)
 
     def _ready(self):
         with socket.socket(socket.AF_UNIX) as probe:
@@ -154,11 +170,7 @@ class PostgreSQL(_Server):
         self.port = _free_port()
         self._run(_tool("initdb", *folders), "-D", data, "--username=postgres", "--auth=trust",
                   "--no-locale", "--encoding=UTF8", "--no-sync")
-        # Made as the server's user: PostgreSQL insists on owning its key.
-        self._run(_tool("openssl"), "req", "-x509", "-newkey", "ec", "-pkeyopt",
-                  "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2", "-subj",
-                  "/CN=localhost", "-keyout", f"{data}/server.key", "-out", f"{data}/server.crt")
-        self._run("chmod", "600", f"{data}/server.key")
+        self._make_certificate(data)
         self._launch(_tool("postgres", *folders), "-D", data, "-p", str(self.port),
                      "-k", self.folder, "-c", "listen_addresses=127.0.0.1", "-c", "ssl=on",
                      "-c", "max_connections=300", "-c", "fsync=off", "-c", "shared_buffers=32MB")

@@ -9,7 +9,7 @@ class MySQL(support.EndToEnd):
     @classmethod
     def setUpClass(cls):
         support.plain_and_patched(cls)
-        cls.server = cls.enterClassContext(servers.MariaDB())
+        cls.server = cls.enterClassContext(servers.MariaDB(tls=True))
 
     def client(self, query, expect, *targets):
         return support.Client("many_mysql", *(targets or [self.server.socket]), query=query,
@@ -21,6 +21,12 @@ class MySQL(support.EndToEnd):
     def test_a_hundred_at_once_over_tcp(self):
         client = self.client("SELECT SLEEP(1)", "0", f"127.0.0.1:{self.server.port}")
         self.assert_at_once("libmariadb, TCP", client, 100)
+
+    def test_twenty_at_once_over_tls(self):
+        """Here libcrypto reads and writes. Each connection loads all certificate authorities of the
+        system first, which is work that cannot be done at once."""
+        client = self.client("SELECT SLEEP(1)", "0", f"tls:127.0.0.1:{self.server.port}")
+        self.assert_at_once("libmariadb over TLS", client, 20, share=0.5)
 
     def test_unpatched_library_blocks_its_thread(self):
         self.assert_blocks_unpatched(self.client("SELECT SLEEP(1)", "0"))
