@@ -78,10 +78,23 @@ static bool compare_targets(const struct transaction *transaction, struct transa
     return true;
 }
 
+/* Renaming would put a file in the place of /dev/null, or fail over a folder after others were
+ * written. */
+static bool is_special(const char *target)
+{
+    struct stat status;
+
+    return stat(target, &status) == 0 && !S_ISREG(status.st_mode);
+}
+
 static bool check_target(const struct transaction *transaction, struct transaction_file *file)
 {
     if (file->target != file->input && is_same_file(file->input, file->target)) {
         message(file->input, "is the file that the copy would go to, %s", file->target);
+        return false;
+    }
+    if (file->target != file->input && is_special(file->target)) {
+        message(file->target, "exists and is no regular file");
         return false;
     }
     return compare_targets(transaction, file);

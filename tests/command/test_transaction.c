@@ -274,8 +274,23 @@ START_TEST(targets_that_cannot_be_are_refused)
     settings.folder = NULL;
     settings.output = place("copies");
     refuse(&settings, "is a folder");
+    settings.output = "/dev/null";
+    refuse(&settings, "is no regular file");
     settings.output = place("one");
     refuse(&settings, "is the file that the copy would go to");
+    settings_finish(&settings);
+}
+END_TEST
+
+START_TEST(folder_in_the_place_of_a_copy_is_seen_before_anything_is_written)
+{
+    char *paths[] = {place("one"), place("two")};
+    struct settings settings = files(paths, 2);
+
+    ck_assert_int_eq(mkdir(place("copies/two"), 0700), 0);
+    settings.folder = place("copies");
+    refuse(&settings, "is no regular file");
+    ck_assert_str_eq(diary, "");
     settings_finish(&settings);
 }
 END_TEST
@@ -334,6 +349,7 @@ int main(void)
         link_to_a_file_is_the_same_file,
         copies_of_file_and_link_are_two,
         targets_that_cannot_be_are_refused,
+        folder_in_the_place_of_a_copy_is_seen_before_anything_is_written,
         signal_ends_the_process_after_the_discard,
         ignored_signal_stays_ignored,
     };
