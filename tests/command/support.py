@@ -59,7 +59,7 @@ def snapshot(folder):
         if path.is_symlink():
             contents = os.readlink(path)
         elif path.is_file():
-            contents = sha256(path)
+            contents = sha256(path) if os.access(path, os.R_OK) else "not readable"
         found[str(path)] = (status.st_mode, status.st_ino, status.st_mtime_ns, contents)
     return found
 

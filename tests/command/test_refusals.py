@@ -6,7 +6,7 @@ import struct
 import subprocess
 import unittest
 
-from support import COMMAND, NOBODY, Case, library_path, snapshot
+from support import COMMAND, NOBODY, Case, library_path, sha256, snapshot
 
 CLIENT = """
 #include <sys/socket.h>
@@ -101,8 +101,11 @@ class Refusals(Case):
 
     def test_unreadable_file(self):
         path = self.library("a.so", CLIENT)
+        original = sha256(path)
         path.chmod(0)
         self.assert_refused(path, "Permission denied", **self.as_ordinary_user())
+        path.chmod(0o600)
+        self.assertEqual(sha256(path), original)
 
     def test_folder_without_permission_to_write(self):
         path = self.library("a.so", CLIENT)
