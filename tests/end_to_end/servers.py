@@ -138,7 +138,7 @@ class MariaDB(_Server):
         self.port = _free_port()
         self._run(_tool("mariadb-install-db"), "--no-defaults", f"--datadir={data}",
                   "--auth-root-authentication-method=normal", "--skip-test-db",
-                  "--skip-name-resolve")
+                  "--skip-name-resolve", "--force")  # even where no host name can be looked up
         tls = []
         if self._tls:
             key, certificate = self._make_certificate(self.folder)
