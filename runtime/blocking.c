@@ -5,12 +5,11 @@
  */
 #include "blocking.h"
 
+#include "descriptor.h"
 #include "hub.h"
 #include "waiter.h"
 
-#include <fcntl.h>
 #include <math.h>
-#include <sys/time.h>
 
 struct blocking blocking_begin(struct hub *hub, const char *call, int fd, short events, int option)
 {
@@ -26,29 +25,21 @@ struct blocking blocking_begin(struct hub *hub, const char *call, int fd, short 
     };
 }
 
-static double option_deadline(const struct blocking *b)
-{
-    struct timeval timeout = {0, 0};
-    socklen_t size = sizeof timeout;
-
-    if (b->option == 0 || getsockopt(b->fd, SOL_SOCKET, b->option, &timeout, &size) != 0 ||
-        (timeout.tv_sec == 0 && timeout.tv_usec == 0))
-        return (double)INFINITY;
-    return hub_deadline((double)timeout.tv_sec + (double)timeout.tv_usec * 1e-6);
-}
-
 /* -1 when the call does not wait. */
 static int examine(struct blocking *b)
 {
-    int flags = fcntl(b->fd, F_GETFL);
+    struct traits traits;
 
-    if (flags < 0)
+    if (descriptor_traits(b->hub, b->fd, b->option, &traits) != 0)
         return -1;
-    if ((flags & O_NONBLOCK) != 0) {
+    if (traits.nonblocking) {
         errno = EAGAIN;
         return -1;
     }
-    b->deadline = option_deadline(b);
+    b->deadline = (double)INFINITY;
+    if (b->option != 0)
+        b->deadline =
+            hub_deadline(b->option == SO_RCVTIMEO ? traits.receive_timeout : traits.send_timeout);
     b->examined = true;
     b->hub->stats.optimistic--;
     return 0;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * Lists are separate allocations, because their links point back to them while the table grows.
+ * Entries are separate allocations, because the links of their entries point back to them.
  */
 #include "fdtable.h"
 
@@ -20,38 +20,38 @@ void fdtable_init(struct fdtable *table, struct loop *loop)
 void fdtable_finish(struct fdtable *table)
 {
     for (int fd = 0; fd < table->size; fd++)
-        free(table->lists[fd]);
-    free(table->lists);
+        free(table->entries[fd]);
+    free(table->entries);
     *table = (struct fdtable){0};
 }
 
 static int grow(struct fdtable *table, int fd)
 {
     int size = table->size == 0 ? 64 : table->size;
-    struct list **lists;
+    struct fd_entry **entries;
 
     while (size <= fd)
         if (__builtin_mul_overflow(size, 2, &size)) {
             errno = ENOMEM;
             return -1;
         }
-    lists = reallocarray(table->lists, (size_t)size, sizeof *lists);
-    if (lists == NULL)
+    entries = reallocarray(table->entries, (size_t)size, sizeof *entries);
+    if (entries == NULL)
         return -1;
-    memset(lists + table->size, 0, (size_t)(size - table->size) * sizeof *lists);
-    table->lists = lists;
+    memset(entries + table->size, 0, (size_t)(size - table->size) * sizeof *entries);
+    table->entries = entries;
     table->size = size;
     return 0;
 }
 
-static struct list *list_find(const struct fdtable *table, int fd)
+struct fd_entry *fdtable_find(const struct fdtable *table, int fd)
 {
-    return fd >= 0 && fd < table->size ? table->lists[fd] : NULL;
+    return fd >= 0 && fd < table->size ? table->entries[fd] : NULL;
 }
 
-static struct list *list_for(struct fdtable *table, int fd)
+struct fd_entry *fdtable_entry(struct fdtable *table, int fd)
 {
-    struct list *list;
+    struct fd_entry *entry;
 
     if (fd < 0) {
         errno = EBADF;
@@ -59,15 +59,14 @@ static struct list *list_for(struct fdtable *table, int fd)
     }
     if (fd >= table->size && grow(table, fd) != 0)
         return NULL;
-    list = table->lists[fd];
-    if (list == NULL) {
-        list = malloc(sizeof *list);
-        if (list == NULL)
-            return NULL;
-        list_init(list);
-        table->lists[fd] = list;
-    }
-    return list;
+    if (table->entries[fd] != NULL)
+        return table->entries[fd];
+    entry = calloc(1, sizeof *entry);
+    if (entry == NULL)
+        return NULL;
+    list_init(&entry->waits);
+    table->entries[fd] = entry;
+    return entry;
 }
 
 static short interest(const struct list *list)
@@ -85,13 +84,15 @@ static short interest(const struct list *list)
 
 int fdtable_add(struct fdtable *table, struct fd_wait *wait)
 {
-    struct list *list = list_for(table, wait->fd);
+    struct fd_entry *entry = fdtable_entry(table, wait->fd);
+    struct loop *loop = table->loop;
 
-    if (list == NULL)
+    if (entry == NULL)
         return -1;
     wait->closed = false;
-    list_append(list, &wait->link);
-    if (wait->events != 0 && table->loop->ops->watch(table->loop, wait->fd, interest(list)) != 0) {
+    list_append(&entry->waits, &wait->link);
+    if (wait->events != 0 && loop->ops->watch(loop, wait->fd, interest(&entry->waits),
+                                              !descriptor_is_trusted(entry, wait->fd)) != 0) {
         list_remove(&wait->link);
         return -1;
     }
@@ -105,10 +106,12 @@ void fdtable_remove(struct fd_wait *wait)
 
 short fdtable_ready(struct fdtable *table, int fd, short revents)
 {
-    struct list *list = list_find(table, fd);
+    struct fd_entry *entry = fdtable_find(table, fd);
+    struct list *list;
 
-    if (list == NULL)
+    if (entry == NULL)
         return 0;
+    list = &entry->waits;
     for (struct list *link = list->next; link != list; link = link->next) {
         struct fd_wait *wait = list_entry(link, struct fd_wait, link);
 
@@ -130,18 +133,19 @@ static void wake_all(struct list *list, enum wake cause)
 
 void fdtable_close(struct fdtable *table, int fd)
 {
-    struct list *list = list_find(table, fd);
+    struct fd_entry *entry = fdtable_find(table, fd);
 
-    if (list == NULL)
+    if (entry == NULL)
         return;
-    wake_all(list, WAKE_CLOSED);
+    entry->incarnation = 0;
+    wake_all(&entry->waits, WAKE_CLOSED);
     table->loop->ops->forget(table->loop, fd);
 }
 
 void fdtable_retry(struct fdtable *table, int fd)
 {
-    struct list *list = list_find(table, fd);
+    struct fd_entry *entry = fdtable_find(table, fd);
 
-    if (list != NULL)
-        wake_all(list, WAKE_READY);
+    if (entry != NULL)
+        wake_all(&entry->waits, WAKE_READY);
 }

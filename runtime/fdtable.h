@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: MIT
  *
- * Which calls of a hub wait for which descriptor: a list for each number. Keeps the loop's watches
- * in step with the lists.
+ * Which calls of a hub wait for which descriptor: an entry for each number. Keeps the loop's
+ * watches in step with the lists.
  */
 #ifndef GREEN_FDTABLE_H
 #define GREEN_FDTABLE_H
 
+#include "descriptor.h"
 #include "list.h"
 
 #include <stdbool.h>
@@ -22,14 +23,27 @@ struct fd_wait {
     bool closed; /* the descriptor was closed during the wait */
 };
 
+struct fd_entry {
+    struct list waits;
+    unsigned incarnation; /* at its birth in a hook; 0: it was born elsewhere (descriptor.h) */
+    bool examined;        /* `traits` are known */
+    struct traits traits;
+};
+
 struct fdtable {
     struct loop *loop;
-    struct list **lists; /* by descriptor; NULL: nobody waited for it yet */
+    struct fd_entry **entries; /* by descriptor; NULL: nothing is known of it */
     int size;
 };
 
 void fdtable_init(struct fdtable *table, struct loop *loop);
 void fdtable_finish(struct fdtable *table);
+
+/* NULL: nothing is known of fd. */
+struct fd_entry *fdtable_find(const struct fdtable *table, int fd);
+
+/* The same, made if necessary. NULL with errno. */
+struct fd_entry *fdtable_entry(struct fdtable *table, int fd);
 
 /* wait->waiter, fd and events are set by the caller. -1 with errno. */
 int fdtable_add(struct fdtable *table, struct fd_wait *wait);

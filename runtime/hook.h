@@ -6,9 +6,11 @@
 #ifndef GREEN_HOOK_H
 #define GREEN_HOOK_H
 
+#include <fcntl.h>
 #include <netdb.h>
 #include <poll.h>
 #include <sys/epoll.h>
+#include <sys/ioctl.h>
 #include <sys/select.h>
 #include <sys/socket.h>
 #include <sys/types.h>

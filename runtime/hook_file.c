@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * Hooks of read, write and close, on whatever the descriptor is: sockets as recv and send; pipes,
+ * Hooks of read and write, on whatever the descriptor is: sockets as recv and send; pipes,
  * FIFOs, terminals, eventfd and the like by a non-blocking try (RWF_NOWAIT, or poll where the
  * kernel has no such form for them); regular files straight through.
  */
@@ -217,15 +217,4 @@ ssize_t greenify_writev(int fd, const struct iovec *iov, int count)
     if (hub == NULL || count <= 0 || count > IOV_MAX)
         return writev(fd, iov, count);
     return write_whole(hub, "writev", fd, iov, count);
-}
-
-/* --- closing ---------------------------------------------------------------------------------- */
-
-int greenify_close(int fd)
-{
-    struct hub *hub = hub_current();
-
-    if (hub != NULL)
-        fdtable_close(&hub->fds, fd);
-    return close(fd);
 }

@@ -3,6 +3,7 @@
  * Hooks of the socket calls.
  */
 #include "blocking.h"
+#include "descriptor.h"
 #include "fortify.h"
 #include "hook.h"
 #include "hub.h"
@@ -237,6 +238,8 @@ static int accept_waiting(struct hub *hub, const char *call, int fd, __SOCKADDR_
         accepted = b.dontwait != 0 ? accept_at_once(&b, address, length, flags)
                                    : accept4(fd, address, length, flags);
     } while (blocking_retry(&b, accepted));
+    if (accepted >= 0)
+        descriptor_born(hub, accepted);
     return accepted;
 }
 

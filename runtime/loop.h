@@ -19,10 +19,10 @@ struct loop_ops {
      * shared with the parent, so that run() can return. */
     void (*fork)(struct loop *loop);
 
-    /* Reports each of `events` (POLLIN, POLLOUT) of fd, and errors, at least once from now on. The
-     * kernel is asked anew even where a watch stands already: fd may have been closed and opened
-     * again by code that we do not see. -1 with errno. */
-    int (*watch)(struct loop *loop, int fd, short events);
+    /* Reports each of `events` (POLLIN, POLLOUT) of fd, and errors, at least once from now on. With
+     * `anew` the kernel is asked even where a watch stands already: fd may have been closed and
+     * opened again by code that we do not see. -1 with errno. */
+    int (*watch)(struct loop *loop, int fd, short events, bool anew);
 
     /* fd is about to be closed, or no longer means what it meant. */
     void (*forget)(struct loop *loop, int fd);

@@ -120,7 +120,13 @@ static struct watch *watch_for(struct loop_ev *loop, int fd)
     return watch;
 }
 
-static int loop_watch(struct loop *base, int fd, short events)
+/* The next start makes libev tell the kernel, even where nothing seems to have changed. */
+static void ask_anew(ev_io *io, int direction)
+{
+    ev_io_set(io, io->fd, directions[direction].ev);
+}
+
+static int loop_watch(struct loop *base, int fd, short events, bool anew)
 {
     struct loop_ev *loop = self(base);
     struct watch *watch = watch_for(loop, fd);
@@ -128,10 +134,11 @@ static int loop_watch(struct loop *base, int fd, short events)
     if (watch == NULL)
         return -1;
     for (int d = 0; d < DIRECTIONS; d++) {
-        if ((events & directions[d].poll) == 0)
+        if ((events & directions[d].poll) == 0 || (ev_is_active(&watch->io[d]) && !anew))
             continue;
         stop(loop, &watch->io[d]);
-        ev_io_set(&watch->io[d], fd, directions[d].ev); /* makes libev ask the kernel anew */
+        if (anew)
+            ask_anew(&watch->io[d], d);
         start(loop, &watch->io[d]);
     }
     return 0;
@@ -144,8 +151,10 @@ static void loop_forget(struct loop *base, int fd)
 
     if (watch == NULL)
         return;
-    for (int d = 0; d < DIRECTIONS; d++)
+    for (int d = 0; d < DIRECTIONS; d++) {
         stop(loop, &watch->io[d]);
+        ask_anew(&watch->io[d], d);
+    }
 }
 
 /* --- time ------------------------------------------------------------------------------------- */

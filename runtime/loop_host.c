@@ -35,12 +35,14 @@ int loop_host_descriptor(struct loop *loop)
     return self(loop)->epoll;
 }
 
-static int loop_watch(struct loop *base, int fd, short events)
+/* A report disarms, so the kernel is told every time. */
+static int loop_watch(struct loop *base, int fd, short events, bool anew)
 {
     int set = self(base)->epoll;
     struct epoll_event event = {.events = EPOLLONESHOT, .data.fd = fd};
     int saved = errno;
 
+    (void)anew;
     event.events |= (events & POLLIN) != 0 ? EPOLLIN : 0;
     event.events |= (events & POLLOUT) != 0 ? EPOLLOUT : 0;
     if (epoll_ctl(set, EPOLL_CTL_MOD, fd, &event) == 0)
@@ -116,7 +118,7 @@ static void report(struct loop_host *loop, const struct epoll_event *event)
     revents |= (event->events & EPOLLHUP) != 0 ? POLLHUP : 0;
     wanted = hub_ready(loop->base.hub, fd, revents);
     if (wanted != 0)
-        (void)loop_watch(&loop->base, fd, wanted);
+        (void)loop_watch(&loop->base, fd, wanted, true);
 }
 
 static bool loop_run(struct loop *base, bool wait)

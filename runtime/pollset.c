@@ -6,6 +6,7 @@
  */
 #include "pollset.h"
 
+#include "descriptor.h"
 #include "hub.h"
 
 #include <errno.h>
@@ -96,7 +97,7 @@ enum wake pollset_park(struct hub *hub, const char *call, struct pollfd *fds, nf
     }
 out:
     if (set >= 0) {
-        fdtable_close(&hub->fds, set);
+        descriptor_gone(hub, set);
         close(set);
     }
     waiter_destroy(w);

@@ -118,7 +118,8 @@ static ssize_t peek_all(struct blocking *b, struct msghdr *message, int flags)
 }
 
 /* Fills what `done` bytes left open. */
-static ssize_t receive_rest(struct blocking *b, const struct msghdr *message, int flags, size_t done)
+static ssize_t receive_rest(struct blocking *b, const struct msghdr *message, int flags,
+                            size_t done)
 {
     size_t size = vector_size(message->msg_iov, message->msg_iovlen);
     struct msghdr part = {.msg_iov = NULL};

@@ -16,7 +16,8 @@ struct blocking;
 ssize_t transfer_send(struct blocking *b, const struct msghdr *message, int flags);
 
 /* The same after a first try of the caller's, which sent `done` bytes or gave EAGAIN. */
-ssize_t transfer_send_rest(struct blocking *b, const struct msghdr *message, int flags, size_t done);
+ssize_t transfer_send_rest(struct blocking *b, const struct msghdr *message, int flags,
+                           size_t done);
 
 /* recvmsg() with MSG_WAITALL: everything asked for, less only at the end of the stream, with an
  * error or timeout after progress, or where control data came along. */

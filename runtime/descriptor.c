@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Trust is a count (incarnation.h) that was right at birth, and still is.
+ */
+#include "descriptor.h"
+
+#include "hub.h"
+#include "incarnation.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/socket.h>
+#include <sys/time.h>
+
+static void trust(struct hub *hub, int fd)
+{
+    struct fd_entry *entry = fdtable_entry(&hub->fds, fd);
+
+    if (entry == NULL)
+        return;
+    entry->incarnation = incarnation_of(fd);
+    entry->examined = false;
+}
+
+void descriptor_born(struct hub *hub, int fd)
+{
+    int saved = errno;
+
+    descriptor_gone(hub, fd); /* an earlier one may have been closed out of our sight */
+    trust(hub, fd);
+    errno = saved;
+}
+
+void descriptor_gone(struct hub *hub, int fd)
+{
+    incarnation_end(fd);
+    if (hub != NULL)
+        fdtable_close(&hub->fds, fd);
+}
+
+void descriptor_changed(struct hub *hub, int fd)
+{
+    struct fd_entry *entry = hub != NULL ? fdtable_find(&hub->fds, fd) : NULL;
+    bool trusted = entry != NULL && descriptor_is_trusted(entry, fd);
+
+    incarnation_end(fd);
+    if (trusted)
+        trust(hub, fd);
+}
+
+bool descriptor_is_trusted(const struct fd_entry *entry, int fd)
+{
+    return entry->incarnation != 0 && entry->incarnation == incarnation_of(fd);
+}
+
+static double ask_timeout(int fd, int option)
+{
+    struct timeval timeout = {0, 0};
+    socklen_t size = sizeof timeout;
+    int saved = errno;
+
+    if (getsockopt(fd, SOL_SOCKET, option, &timeout, &size) != 0)
+        errno = saved; /* not a socket */
+    if (timeout.tv_sec == 0 && timeout.tv_usec == 0)
+        return -1;
+    return (double)timeout.tv_sec + (double)timeout.tv_usec * 1e-6;
+}
+
+static int ask(int fd, bool receive, bool send, struct traits *traits)
+{
+    int flags = fcntl(fd, F_GETFL);
+
+    if (flags < 0)
+        return -1;
+    traits->nonblocking = (flags & O_NONBLOCK) != 0;
+    traits->receive_timeout = receive ? ask_timeout(fd, SO_RCVTIMEO) : -1;
+    traits->send_timeout = send ? ask_timeout(fd, SO_SNDTIMEO) : -1;
+    return 0;
+}
+
+int descriptor_traits(struct hub *hub, int fd, int option, struct traits *traits)
+{
+    struct fd_entry *entry = fdtable_find(&hub->fds, fd);
+
+    if (entry == NULL || !descriptor_is_trusted(entry, fd))
+        return ask(fd, option == SO_RCVTIMEO, option == SO_SNDTIMEO, traits);
+    if (!entry->examined && ask(fd, true, true, &entry->traits) != 0)
+        return -1;
+    entry->examined = true;
+    *traits = entry->traits;
+    return 0;
+}

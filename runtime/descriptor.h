@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * What waiting on a descriptor means: whether its program made it non-blocking, and its timeouts.
+ * That is asked of the kernel for every wait, because code that we do not see may change it, or
+ * close the descriptor and open another with its number. A descriptor that was born in a hooked
+ * call of this thread (accept, socket) is trusted instead: it is asked once, until a hooked call
+ * changes it.
+ */
+#ifndef GREEN_DESCRIPTOR_H
+#define GREEN_DESCRIPTOR_H
+
+#include <stdbool.h>
+
+struct hub;
+struct fd_entry;
+
+struct traits {
+    bool nonblocking;                     /* O_NONBLOCK, set by the program */
+    double receive_timeout, send_timeout; /* SO_RCVTIMEO, SO_SNDTIMEO; < 0: none */
+};
+
+/* fd is new, from a hooked call. Leaves errno alone. */
+void descriptor_born(struct hub *hub, int fd);
+
+/* fd does not mean any more what it meant: it was closed, or replaced. hub may be NULL. Leaves
+ * errno alone. */
+void descriptor_gone(struct hub *hub, int fd);
+
+/* A hooked call changed flags or options of fd. hub may be NULL. Leaves errno alone. */
+void descriptor_changed(struct hub *hub, int fd);
+
+/* Whether the entry is that of a trusted descriptor. */
+bool descriptor_is_trusted(const struct fd_entry *entry, int fd);
+
+/* `option`: the only timeout that is asked for, SO_RCVTIMEO or SO_SNDTIMEO; 0: none is. -1 with
+ * errno when fd is not open. */
+int descriptor_traits(struct hub *hub, int fd, int option, struct traits *traits);
+
+#endif

@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Hooks of calls that do not wait, but change what waiting on a descriptor means: where it begins,
+ * where it ends, its flags and its timeouts.
+ */
+#include "descriptor.h"
+#include "hook.h"
+#include "hub.h"
+
+#include <fcntl.h>
+#include <stdarg.h>
+#include <sys/ioctl.h>
+
+int greenify_socket(int family, int type, int protocol)
+{
+    struct hub *hub = hub_current();
+    int fd = socket(family, type, protocol);
+
+    if (hub != NULL && fd >= 0)
+        descriptor_born(hub, fd);
+    return fd;
+}
+
+int greenify_close(int fd)
+{
+    descriptor_gone(hub_current(), fd);
+    return close(fd);
+}
+
+int greenify_dup2(int from, int to)
+{
+    int result = dup2(from, to);
+
+    if (result >= 0 && from != to)
+        descriptor_gone(hub_current(), to);
+    return result;
+}
+
+int greenify_dup3(int from, int to, int flags)
+{
+    int result = dup3(from, to, flags);
+
+    if (result >= 0)
+        descriptor_gone(hub_current(), to);
+    return result;
+}
+
+int greenify_setsockopt(int fd, int level, int name, const void *value, socklen_t size)
+{
+    int result = setsockopt(fd, level, name, value, size);
+
+    if (level == SOL_SOCKET && (name == SO_RCVTIMEO || name == SO_SNDTIMEO))
+        descriptor_changed(hub_current(), fd);
+    return result;
+}
+
+/* The third argument of these two is an integer or a pointer, or is not there; libc, too, takes one
+ * word and hands it on. */
+#define THIRD_ARGUMENT(last)                                                                       \
+    ({                                                                                             \
+        va_list arguments_;                                                                        \
+        void *argument_;                                                                           \
+        va_start(arguments_, last);                                                                \
+        argument_ = va_arg(arguments_, void *);                                                    \
+        va_end(arguments_);                                                                        \
+        argument_;                                                                                 \
+    })
+
+int greenify_fcntl(int fd, int command, ...)
+{
+    void *argument = THIRD_ARGUMENT(command);
+    int result = fcntl(fd, command, argument);
+
+    if (command == F_SETFL)
+        descriptor_changed(hub_current(), fd);
+    return result;
+}
+
+int greenify_fcntl64(int fd, int command, ...)
+{
+    return greenify_fcntl(fd, command, THIRD_ARGUMENT(command));
+}
+
+int greenify_ioctl(int fd, unsigned long request, ...)
+{
+    void *argument = THIRD_ARGUMENT(request);
+    int result = ioctl(fd, request, argument);
+
+    if (request == FIONBIO)
+        descriptor_changed(hub_current(), fd);
+    return result;
+}
