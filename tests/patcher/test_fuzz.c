@@ -1,0 +1,220 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Deterministic mutations of small fixtures through everything that reads a file. Nothing may crash
+ * (the sanitizers watch), and what was patched must lead back to what it was made from.
+ */
+#include "callsites.h"
+#include "error.h"
+#include "fixture.h"
+#include "rewrite.h"
+#include "undo.h"
+#include "verify.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+enum { ROUNDS = 4000, BUDGET_SECONDS = 12 };
+
+static uint64_t state;
+
+/* xorshift64*: the same sequence everywhere. */
+static uint32_t number(uint32_t below)
+{
+    state ^= state >> 12;
+    state ^= state << 25;
+    state ^= state >> 27;
+    return (uint32_t)((state * 0x2545f4914f6cdd1dULL) >> 32) % below;
+}
+
+/* Places where a change is likely to matter. */
+static uint64_t pick_place(struct fixture *f, const struct image *sound)
+{
+    const struct image_table tables[] = {
+        sound->strings,  sound->symbols,        sound->versions,      sound->hash,
+        sound->gnu_hash, sound->relocations[0], sound->relocations[1]};
+    uint32_t kind = number(12);
+
+    if (kind < 2)
+        return number(sizeof(Elf64_Ehdr));
+    if (kind < 4)
+        return sound->header.e_phoff + number((uint32_t)(sound->segment_count * 56));
+    if (kind < 6)
+        return sound->dynamic_offset + number((uint32_t)sound->dynamic_count * 16);
+    if (kind < 7 && sound->section_count != 0)
+        return sound->header.e_shoff + number((uint32_t)(sound->section_count * 64));
+    const struct image_table *table = &tables[number(7)];
+    if (kind < 11 && table->size != 0)
+        return table->offset + number((uint32_t)table->size);
+    return number((uint32_t)f->size);
+}
+
+static void mutate(struct fixture *f, const struct image *sound)
+{
+    static const uint8_t values[] = {0, 1, 0x7f, 0x80, 0xff, 0xfe, 0x10, 0x40};
+    uint32_t changes = 1 + number(4);
+
+    for (uint32_t i = 0; i < changes; i++) {
+        uint64_t place = pick_place(f, sound);
+        if (place >= f->size)
+            continue;
+        uint32_t how = number(4);
+        if (how == 0)
+            f->bytes[place] = (uint8_t)number(256);
+        else if (how == 1)
+            f->bytes[place] ^= (uint8_t)(1u << number(8));
+        else if (how == 2)
+            f->bytes[place] = values[number(sizeof(values))];
+        else
+            memset(f->bytes + place, values[number(sizeof(values))],
+                   f->size - place < 8 ? f->size - place : 8);
+    }
+    if (number(40) == 0)
+        f->size = number((uint32_t)f->size + 1);
+}
+
+static void check_way_back(const struct image *image, const uint8_t *bytes, uint64_t size)
+{
+    struct image *patched;
+    struct patch_error error;
+    struct undo undo;
+    uint8_t *original;
+    uint64_t original_size;
+
+    ck_assert_msg(image_parse(bytes, size, &patched, &error), "what was written: %s", error.reason);
+    ck_assert(undo_find(patched, &undo));
+    ck_assert_msg(undo_restore(patched, &undo, &original, &original_size, &error), "%s",
+                  error.reason);
+    ck_assert_uint_eq(original_size, image->size);
+    ck_assert_mem_eq(original, image->bytes, original_size);
+    free(original);
+    image_destroy(patched);
+}
+
+static void run_checks(const struct image *image, const struct imports *imports)
+{
+    struct versions versions;
+    char detail[VERIFY_DETAIL];
+
+    if (!versions_load(image, &versions, NULL))
+        return;
+    struct verify_subject subject = {image, imports, &versions, &fixture_options};
+    for (const struct verify_check *check = verify_checks; check->name != NULL; check++) {
+        detail[0] = '\0';
+        check->run(&subject, detail);
+    }
+    versions_finish(&versions);
+}
+
+/* Returns how far it got: 0 refused at once, 1 parsed, 2 patched. */
+static int run(const struct fixture *f)
+{
+    struct image *image;
+    struct imports imports;
+    struct call_sites sites;
+    struct plan plan;
+    struct undo undo;
+    uint8_t *bytes;
+    uint64_t size;
+    int reached = 1;
+
+    if (!image_parse(f->bytes, f->size, &image, NULL))
+        return 0;
+    if (undo_find(image, &undo) && undo_restore(image, &undo, &bytes, &size, NULL))
+        free(bytes);
+    if (imports_collect(image, &fixture_options, &imports, NULL)) {
+        if (callsites_find(image, &imports, &sites, NULL))
+            callsites_finish(&sites);
+        run_checks(image, &imports);
+        if (plan_make(image, &imports, &fixture_options, &plan, NULL) == PATCH_READY) {
+            ck_assert(rewrite_apply(image, &plan, &bytes, &size, NULL));
+            check_way_back(image, bytes, size);
+            free(bytes);
+            plan_finish(&plan);
+            reached = 2;
+        }
+        imports_finish(&imports);
+    }
+    image_destroy(image);
+    return reached;
+}
+
+static void fuzz(const struct fixture *source, uint64_t seed)
+{
+    struct image *sound = fixture_parse(source);
+    time_t start = time(NULL);
+    size_t reached[3] = {0};
+
+    state = seed;
+    for (int i = 0; i < ROUNDS && time(NULL) - start < BUDGET_SECONDS; i++) {
+        struct fixture mutant = {malloc(source->size), source->size};
+        memcpy(mutant.bytes, source->bytes, source->size);
+        mutate(&mutant, sound);
+        /* Into a buffer of its very size, so that a sanitizer sees every read behind it. */
+        mutant.bytes = realloc(mutant.bytes, mutant.size + (mutant.size == 0));
+        reached[run(&mutant)]++;
+        fixture_finish(&mutant);
+    }
+    /* Mutations that are all refused, or all harmless, would test nothing. */
+    ck_assert_uint_gt(reached[0], 0);
+    ck_assert_uint_gt(reached[2], 0);
+    image_destroy(sound);
+}
+
+START_TEST(mutated_libraries_never_crash)
+{
+    static const char *const names[] = {"libboth_hashes.so", "libbss.so"};
+
+    for (size_t i = 0; i < 2; i++) {
+        struct fixture f;
+        fixture_load(&f, names[i]);
+        fuzz(&f, 88172645463325252ULL + i);
+        fixture_finish(&f);
+    }
+}
+END_TEST
+
+START_TEST(mutated_libraries_without_section_headers_never_crash)
+{
+    struct fixture f;
+
+    fixture_load(&f, "liblazy.so");
+    fixture_drop_sections(&f);
+    fuzz(&f, 1234567);
+    fixture_finish(&f);
+}
+END_TEST
+
+/* Here the mutant is a patched file; so it is not patched again, but read and reverted. */
+START_TEST(mutated_patched_libraries_never_crash)
+{
+    struct fixture original, patched;
+    time_t start = time(NULL);
+
+    fixture_load(&original, "libboth_hashes.so");
+    fixture_patch(&original, &fixture_options, &patched);
+    struct image *sound = fixture_parse(&patched);
+    state = 42;
+    for (int i = 0; i < ROUNDS && time(NULL) - start < BUDGET_SECONDS; i++) {
+        struct fixture mutant = {malloc(patched.size), patched.size};
+        memcpy(mutant.bytes, patched.bytes, patched.size);
+        mutate(&mutant, sound);
+        mutant.bytes = realloc(mutant.bytes, mutant.size + (mutant.size == 0));
+        run(&mutant);
+        fixture_finish(&mutant);
+    }
+    image_destroy(sound);
+    fixture_finish(&original);
+    fixture_finish(&patched);
+}
+END_TEST
+
+int main(void)
+{
+    const TTest *const tests[] = {
+        mutated_libraries_never_crash,
+        mutated_libraries_without_section_headers_never_crash,
+        mutated_patched_libraries_never_crash,
+    };
+    return FIXTURE_RUN("fuzz", tests);
+}

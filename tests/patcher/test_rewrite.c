@@ -1,0 +1,322 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Pairs: each fixture and what must have changed in it, and nothing else.
+ */
+#include "fixture.h"
+#include "hash.h"
+#include "versions.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Relocations of recv, send and poll, sorted by name, then by slot. */
+struct pair {
+    const char *fixture;
+    enum patch_layout layout;
+    const char *recv;
+    const char *send;
+    const char *poll;
+};
+
+static const struct pair pairs[] = {
+    {"liblazy.so", PATCH_LAYOUT_CAVE, "ABS64 ABS64 JUMP_SLOT", "JUMP_SLOT", "GLOB_DAT"},
+    {"libnow.so", PATCH_LAYOUT_CAVE, "ABS64 ABS64 JUMP_SLOT", "JUMP_SLOT", "GLOB_DAT"},
+    {"libno_relro.so", PATCH_LAYOUT_CAVE, "ABS64 ABS64 JUMP_SLOT", "JUMP_SLOT", "GLOB_DAT"},
+    {"libno_plt.so", PATCH_LAYOUT_CAVE, "ABS64 ABS64 GLOB_DAT", "GLOB_DAT", "GLOB_DAT"},
+    {"libibt.so", PATCH_LAYOUT_CAVE, "ABS64 ABS64 JUMP_SLOT", "JUMP_SLOT", "GLOB_DAT"},
+    {"libsysv_hash.so", PATCH_LAYOUT_CAVE, "ABS64 ABS64 JUMP_SLOT", "JUMP_SLOT", "GLOB_DAT"},
+    {"libboth_hashes.so", PATCH_LAYOUT_CAVE, "ABS64 ABS64 JUMP_SLOT", "JUMP_SLOT", "GLOB_DAT"},
+    {"libno_cave.so", PATCH_LAYOUT_EXTENSION, "ABS64 ABS64 JUMP_SLOT", "JUMP_SLOT", "GLOB_DAT"},
+    {"libbss.so", PATCH_LAYOUT_EXTENSION, "ABS64 ABS64 JUMP_SLOT", "JUMP_SLOT", "GLOB_DAT"},
+    {"libtls_bss.so", PATCH_LAYOUT_EXTENSION, "ABS64 ABS64 JUMP_SLOT", "JUMP_SLOT", "GLOB_DAT"},
+};
+
+static const struct pair aarch64_pairs[] = {
+    {"libaarch64.so", PATCH_LAYOUT_CAVE, "ABS64 ABS64 JUMP_SLOT", "JUMP_SLOT",
+     "GLOB_DAT JUMP_SLOT"},
+    {"libaarch64_no_plt.so", PATCH_LAYOUT_CAVE, NULL, NULL, NULL},
+    {"libaarch64_small_pages.so", PATCH_LAYOUT_EXTENSION, NULL, NULL, NULL},
+};
+
+/* Where a byte of the original stands in the patched file. */
+static uint64_t moved(uint64_t offset, const struct image *before, const struct image *after,
+                      uint64_t insertion)
+{
+    return offset >= insertion ? offset + (after->size - before->size) : offset;
+}
+
+static void allow(uint8_t *allowed, uint64_t offset, uint64_t size)
+{
+    memset(allowed + offset, 1, size);
+}
+
+/* What the design lets a patch change in the original's bytes. */
+static uint8_t *allowed_changes(const struct image *image)
+{
+    uint8_t *allowed = calloc(1, image->size);
+
+    allow(allowed, offsetof(Elf64_Ehdr, e_shoff), sizeof(Elf64_Off));
+    allow(allowed, image->header.e_phoff, image->segment_count * sizeof(Elf64_Phdr));
+    allow(allowed, image->header.e_shoff, image->section_count * sizeof(Elf64_Shdr));
+    allow(allowed, image->dynamic_offset, image->dynamic_capacity * sizeof(Elf64_Dyn));
+    allow(allowed, image->hash.offset, image->hash.size);
+    for (const char *const *name = fixture_options.functions; *name != NULL; name++) {
+        uint32_t symbol = fixture_symbol(image, *name);
+        allow(allowed, image_symbol_offset(image, symbol), sizeof(Elf64_Word));
+        allow(allowed, image->versions.offset + symbol * 2, 2);
+    }
+    return allowed;
+}
+
+static void check_only_allowed_bytes_differ(const struct image *before, const struct image *after)
+{
+    uint8_t *allowed = allowed_changes(before);
+    uint64_t insertion = before->size;
+
+    if (after->size != before->size)
+        for (size_t i = 0; i < before->segment_count; i++)
+            if (before->segments[i].p_type == PT_LOAD)
+                insertion = before->segments[i].p_offset + before->segments[i].p_filesz;
+    if (after->size == before->size)
+        allow(allowed, after->strings.offset, after->strings.size);
+    for (uint64_t i = 0; i < before->size; i++)
+        if (allowed[i] == 0)
+            ck_assert_msg(before->bytes[i] == after->bytes[moved(i, before, after, insertion)],
+                          "byte 0x%lx differs", (unsigned long)i);
+    free(allowed);
+}
+
+static void check_symbols(const struct image *before, const struct image *after)
+{
+    for (uint32_t i = 0; i < before->symbol_count; i++) {
+        char expected[64];
+        const char *name = image_symbol_name(before, i);
+        bool wanted =
+            image_symbol(before, i).st_shndx == SHN_UNDEF &&
+            (strcmp(name, "recv") == 0 || strcmp(name, "send") == 0 || strcmp(name, "poll") == 0);
+        snprintf(expected, sizeof(expected), "%s%s", wanted ? "greenify_" : "", name);
+        ck_assert_str_eq(image_symbol_name(after, i), expected);
+        ck_assert_uint_eq(versions_index(after, i),
+                          wanted ? VER_NDX_GLOBAL : versions_index(before, i));
+    }
+}
+
+static void check_needed(const struct image *before, const struct image *after)
+{
+    size_t old_count = 0;
+    size_t count = 0;
+    const char *last = "";
+
+    for (size_t i = 0; i < before->dynamic_count; i++)
+        old_count += before->dynamic[i].d_tag == DT_NEEDED;
+    for (size_t i = 0; i < after->dynamic_count; i++) {
+        if (after->dynamic[i].d_tag != DT_NEEDED)
+            continue;
+        count++;
+        last = image_string(after, after->dynamic[i].d_un.d_val);
+    }
+    ck_assert_uint_eq(count, old_count + 1);
+    ck_assert_str_eq(last, "libgreen.so.1");
+    ck_assert_uint_lt(after->dynamic_count, after->dynamic_capacity);
+}
+
+/* The string table is the old one with more behind it, where both kinds of header say it is. */
+static void check_strings(const struct image *before, const struct image *after)
+{
+    ck_assert_mem_eq(after->bytes + after->strings.offset, before->bytes + before->strings.offset,
+                     before->strings.size);
+    const Elf64_Shdr *section = image_string_section(after);
+    ck_assert_ptr_nonnull(section);
+    ck_assert_uint_eq(section->sh_offset, after->strings.offset);
+    ck_assert_uint_eq(section->sh_size, after->strings.size);
+}
+
+static void check_kinds(const struct imports *imports, const char *name, const char *expected)
+{
+    char kinds[128] = "";
+
+    for (size_t i = 0; i < imports->count; i++) {
+        if (strcmp(imports->items[i].name, name) != 0)
+            continue;
+        ck_assert(imports->items[i].redirected);
+        for (int order = 0; order < 3; order++) {
+            static const char *const sorted[] = {"ABS64", "GLOB_DAT", "JUMP_SLOT"};
+            for (size_t k = 0; k < imports->items[i].relocation_count; k++) {
+                if (strcmp(imports->items[i].relocations[k].kind, sorted[order]) != 0)
+                    continue;
+                if (kinds[0] != '\0')
+                    strcat(kinds, " ");
+                strcat(kinds, sorted[order]);
+            }
+        }
+    }
+    if (expected != NULL)
+        ck_assert_str_eq(kinds, expected);
+    else
+        ck_assert_str_ne(kinds, "");
+}
+
+static void check_pair(const struct pair *pair, bool without_sections)
+{
+    struct fixture original, patched;
+    struct imports imports;
+    struct patch_error error;
+
+    fixture_load(&original, pair->fixture);
+    if (without_sections)
+        fixture_drop_sections(&original);
+    fixture_patch(&original, &fixture_options, &patched);
+    struct image *before = fixture_parse(&original);
+    struct image *after = fixture_parse(&patched);
+    ck_assert_int_eq(after->size == before->size, pair->layout == PATCH_LAYOUT_CAVE);
+    check_only_allowed_bytes_differ(before, after);
+    check_symbols(before, after);
+    check_needed(before, after);
+    if (!without_sections)
+        check_strings(before, after);
+    ck_assert(imports_collect(after, &fixture_options, &imports, &error));
+    ck_assert_uint_eq(imports.pending, 0);
+    ck_assert_uint_eq(imports.redirected, 3);
+    ck_assert(imports.runtime_needed);
+    check_kinds(&imports, "recv", pair->recv);
+    check_kinds(&imports, "send", pair->send);
+    check_kinds(&imports, "poll", pair->poll);
+    imports_finish(&imports);
+    image_destroy(before);
+    image_destroy(after);
+    fixture_finish(&original);
+    fixture_finish(&patched);
+}
+
+START_TEST(each_fixture_changes_as_it_must_and_nowhere_else)
+{
+    for (size_t i = 0; i < sizeof(pairs) / sizeof(pairs[0]); i++)
+        check_pair(&pairs[i], false);
+}
+END_TEST
+
+START_TEST(files_without_section_headers_are_patched_too)
+{
+    for (size_t i = 0; i < sizeof(pairs) / sizeof(pairs[0]); i++)
+        check_pair(&pairs[i], true);
+}
+END_TEST
+
+START_TEST(aarch64_fixtures_change_as_they_must)
+{
+    for (size_t i = 0; i < sizeof(aarch64_pairs) / sizeof(aarch64_pairs[0]); i++)
+        if (fixture_exists(aarch64_pairs[i].fixture))
+            check_pair(&aarch64_pairs[i], false);
+}
+END_TEST
+
+/* gABI: every symbol is found in DT_HASH by its new name. */
+START_TEST(renamed_symbols_are_found_in_the_rebuilt_hash_table)
+{
+    static const char *const names[] = {"greenify_recv", "greenify_send", "greenify_poll",
+                                        "calls_poll", "getpid"};
+    struct fixture original, patched;
+    struct patch_error error;
+    struct hash_table table;
+
+    fixture_load(&original, "libsysv_hash.so");
+    fixture_patch(&original, &fixture_options, &patched);
+    struct image *image = fixture_parse(&patched);
+    ck_assert(hash_load(image, &table, &error));
+    for (size_t i = 0; i < 5; i++) {
+        uint32_t symbol = table.words[2 + hash_sysv(names[i]) % table.buckets];
+        while (symbol != 0 && strcmp(image_symbol_name(image, symbol), names[i]) != 0)
+            symbol = table.words[2 + table.buckets + symbol];
+        ck_assert_msg(symbol != 0, "%s is not found", names[i]);
+    }
+    hash_finish(&table);
+    image_destroy(image);
+    fixture_finish(&original);
+    fixture_finish(&patched);
+}
+END_TEST
+
+START_TEST(extension_materialises_bss_as_zeros_and_keeps_the_section_nobits)
+{
+    struct fixture original, patched;
+
+    fixture_load(&original, "libbss.so");
+    fixture_patch(&original, &fixture_options, &patched);
+    const Elf64_Shdr *bss = fixture_section(&patched, ".bss");
+    ck_assert_uint_eq(bss->sh_type, SHT_NOBITS);
+    ck_assert_uint_eq(bss->sh_offset, fixture_section(&original, ".bss")->sh_offset);
+    const Elf64_Shdr *data = fixture_section(&patched, ".dynstr");
+    ck_assert_uint_ge(data->sh_addr, bss->sh_addr + bss->sh_size);
+    for (uint64_t i = 0; i < bss->sh_size; i++)
+        ck_assert_uint_eq(patched.bytes[bss->sh_offset + i], 0);
+    fixture_finish(&original);
+    fixture_finish(&patched);
+}
+END_TEST
+
+START_TEST(extension_keeps_the_alignment_of_what_moves)
+{
+    struct fixture original, patched;
+
+    fixture_load(&original, "libbss.so");
+    fixture_patch(&original, &fixture_options, &patched);
+    const Elf64_Ehdr *header = fixture_header(&patched);
+    const Elf64_Shdr *sections =
+        (const Elf64_Shdr *)(const void *)(patched.bytes + header->e_shoff);
+    ck_assert_uint_eq(header->e_shoff % 8, 0);
+    for (size_t i = 1; i < header->e_shnum; i++)
+        if (sections[i].sh_type != SHT_NOBITS && sections[i].sh_addralign > 1)
+            ck_assert_uint_eq(sections[i].sh_offset % sections[i].sh_addralign, 0);
+    fixture_finish(&original);
+    fixture_finish(&patched);
+}
+END_TEST
+
+START_TEST(equal_inputs_give_equal_outputs)
+{
+    struct fixture original, first, second;
+
+    fixture_load(&original, "liblazy.so");
+    fixture_patch(&original, &fixture_options, &first);
+    fixture_patch(&original, &fixture_options, &second);
+    ck_assert_uint_eq(first.size, second.size);
+    ck_assert_mem_eq(first.bytes, second.bytes, first.size);
+    fixture_finish(&original);
+    fixture_finish(&first);
+    fixture_finish(&second);
+}
+END_TEST
+
+START_TEST(lld_has_no_spare_slot_and_gives_up_its_relacount)
+{
+    struct fixture original, patched;
+
+    if (!fixture_exists("liblld.so"))
+        return;
+    fixture_load(&original, "liblld.so");
+    fixture_patch(&original, &fixture_options, &patched);
+    struct image *image = fixture_parse(&patched);
+    ck_assert_ptr_null(image_dynamic(image, DT_RELACOUNT));
+    ck_assert_str_eq(image_string(image, image_dynamic(image, DT_NEEDED)->d_un.d_val),
+                     "libgreen.so.1");
+    image_destroy(image);
+    fixture_finish(&original);
+    fixture_finish(&patched);
+}
+END_TEST
+
+int main(void)
+{
+    const TTest *const tests[] = {
+        each_fixture_changes_as_it_must_and_nowhere_else,
+        files_without_section_headers_are_patched_too,
+        aarch64_fixtures_change_as_they_must,
+        renamed_symbols_are_found_in_the_rebuilt_hash_table,
+        extension_materialises_bss_as_zeros_and_keeps_the_section_nobits,
+        extension_keeps_the_alignment_of_what_moves,
+        equal_inputs_give_equal_outputs,
+        lld_has_no_spare_slot_and_gives_up_its_relacount,
+    };
+    return FIXTURE_RUN("rewrite", tests);
+}
