@@ -10,8 +10,10 @@
 #include <netdb.h>
 #include <poll.h>
 #include <sys/epoll.h>
+#include <sys/eventfd.h>
 #include <sys/ioctl.h>
 #include <sys/select.h>
+#include <sys/sendfile.h>
 #include <sys/socket.h>
 #include <sys/types.h>
 #include <sys/uio.h>
@@ -28,9 +30,27 @@ int __poll_chk(struct pollfd *fds, nfds_t count, int timeout, size_t room);
 int __ppoll_chk(struct pollfd *fds, nfds_t count, const struct timespec *timeout,
                 const sigset_t *mask, size_t room);
 
+/* Other names of the same functions in libc, which no header declares. */
+__typeof__(read) __read;
+__typeof__(write) __write;
+__typeof__(recv) __recv;
+__typeof__(send) __send;
+__typeof__(connect) __connect;
+__typeof__(close) __close;
+__typeof__(dup2) __dup2;
+__typeof__(fcntl) __fcntl;
+__typeof__(poll) __poll;
+__typeof__(select) __select;
+__typeof__(nanosleep) __nanosleep;
+__typeof__(sendmmsg) __sendmmsg;
+
 #define HOOK(group, name, what)                                                                    \
     __attribute__((visibility("default"))) extern __typeof__(name) greenify_##name;
 #include "hooks.def"
 #undef HOOK
+
+/* `name` is the same function as `of`, whose hook stands above in the same file. */
+#define HOOK_SAME(name, of)                                                                        \
+    extern __typeof__(name) greenify_##name __attribute__((alias("greenify_" #of)))
 
 #endif

@@ -26,6 +26,7 @@ int greenify_close(int fd)
     descriptor_gone(hub_current(), fd);
     return close(fd);
 }
+HOOK_SAME(__close, close);
 
 int greenify_dup2(int from, int to)
 {
@@ -35,6 +36,7 @@ int greenify_dup2(int from, int to)
         descriptor_gone(hub_current(), to);
     return result;
 }
+HOOK_SAME(__dup2, dup2);
 
 int greenify_dup3(int from, int to, int flags)
 {
@@ -75,11 +77,8 @@ int greenify_fcntl(int fd, int command, ...)
         descriptor_changed(hub_current(), fd);
     return result;
 }
-
-int greenify_fcntl64(int fd, int command, ...)
-{
-    return greenify_fcntl(fd, command, THIRD_ARGUMENT(command));
-}
+HOOK_SAME(__fcntl, fcntl);
+HOOK_SAME(fcntl64, fcntl);
 
 int greenify_ioctl(int fd, unsigned long request, ...)
 {

@@ -97,6 +97,7 @@ ssize_t greenify_read(int fd, void *buffer, size_t size)
     }
     return done;
 }
+HOOK_SAME(__read, read);
 
 ssize_t greenify___read_chk(int fd, void *buffer, size_t size, size_t room)
 {
@@ -209,6 +210,7 @@ ssize_t greenify_write(int fd, const void *buffer, size_t size)
         return write(fd, buffer, size);
     return write_whole(hub, "write", fd, &iov, 1);
 }
+HOOK_SAME(__write, write);
 
 ssize_t greenify_writev(int fd, const struct iovec *iov, int count)
 {
@@ -217,4 +219,36 @@ ssize_t greenify_writev(int fd, const struct iovec *iov, int count)
     if (hub == NULL || count <= 0 || count > IOV_MAX)
         return writev(fd, iov, count);
     return write_whole(hub, "writev", fd, iov, count);
+}
+
+/* --- forms with a position and flags ---------------------------------------------------------- */
+
+/* Position -1 is that of the descriptor: then they are readv() and writev(). With a position of its
+ * own the descriptor is a file, and with flags the caller has decided about waiting. */
+ssize_t greenify_preadv2(int fd, const struct iovec *iov, int count, off_t position, int flags)
+{
+    if (position != -1 || flags != 0)
+        return preadv2(fd, iov, count, position, flags);
+    return greenify_readv(fd, iov, count);
+}
+HOOK_SAME(preadv64v2, preadv2);
+
+ssize_t greenify_pwritev2(int fd, const struct iovec *iov, int count, off_t position, int flags)
+{
+    if (position != -1 || flags != 0)
+        return pwritev2(fd, iov, count, position, flags);
+    return greenify_writev(fd, iov, count);
+}
+HOOK_SAME(pwritev64v2, pwritev2);
+
+/* --- eventfd ---------------------------------------------------------------------------------- */
+
+int greenify_eventfd_read(int fd, eventfd_t *value)
+{
+    return greenify_read(fd, value, sizeof *value) == sizeof *value ? 0 : -1;
+}
+
+int greenify_eventfd_write(int fd, eventfd_t value)
+{
+    return greenify_write(fd, &value, sizeof value) == sizeof value ? 0 : -1;
 }

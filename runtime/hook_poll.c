@@ -105,6 +105,7 @@ int greenify_poll(struct pollfd *fds, nfds_t count, int timeout)
         return poll(fds, count, timeout);
     return poll_waiting(hub, "poll", fds, count, hub_deadline(timeout * 1e-3), NULL);
 }
+HOOK_SAME(__poll, poll);
 
 int greenify_ppoll(struct pollfd *fds, nfds_t count, const struct timespec *timeout,
                    const sigset_t *mask)
@@ -300,6 +301,7 @@ int greenify_select(int limit, fd_set *__restrict reads, fd_set *__restrict writ
     timeout->tv_usec = (suseconds_t)((left - (double)timeout->tv_sec) * 1e6);
     return ready;
 }
+HOOK_SAME(__select, select);
 
 int greenify_pselect(int limit, fd_set *__restrict reads, fd_set *__restrict writes,
                      fd_set *__restrict exceptions, const struct timespec *__restrict timeout,
@@ -318,9 +320,8 @@ int greenify_pselect(int limit, fd_set *__restrict reads, fd_set *__restrict wri
 
 /* An epoll set is a descriptor like others: readable when it has events. */
 static int epoll_waiting(struct hub *hub, const char *call, int set, struct epoll_event *events,
-                         int room, int timeout, const sigset_t *mask)
+                         int room, double deadline, const sigset_t *mask)
 {
-    double deadline = hub_deadline(timeout * 1e-3);
     int saved = errno;
 
     hub->stats.optimistic++;
@@ -332,14 +333,14 @@ static int epoll_waiting(struct hub *hub, const char *call, int set, struct epol
         if (ready != 0)
             return ready;
         cause = pollset_park(hub, call, &fd, 1, deadline, mask);
-        if (cause == WAKE_REFUSED)
-            return epoll_pwait(set, events, room, timeout, mask);
         if (cause == WAKE_CLOSED)
             errno = EBADF;
         if (fails(cause) || cause == WAKE_CLOSED)
             return -1;
+        if (cause == WAKE_REFUSED)
+            (void)poll_for_real(&fd, 1, deadline, mask);
         errno = saved;
-        if (cause == WAKE_DEADLINE)
+        if (cause == WAKE_DEADLINE || cause == WAKE_REFUSED)
             return epoll_wait(set, events, room, 0);
     }
 }
@@ -350,7 +351,7 @@ int greenify_epoll_wait(int set, struct epoll_event *events, int room, int timeo
 
     if (hub == NULL || timeout == 0)
         return epoll_wait(set, events, room, timeout);
-    return epoll_waiting(hub, "epoll_wait", set, events, room, timeout, NULL);
+    return epoll_waiting(hub, "epoll_wait", set, events, room, hub_deadline(timeout * 1e-3), NULL);
 }
 
 int greenify_epoll_pwait(int set, struct epoll_event *events, int room, int timeout,
@@ -360,5 +361,15 @@ int greenify_epoll_pwait(int set, struct epoll_event *events, int room, int time
 
     if (hub == NULL || timeout == 0)
         return epoll_pwait(set, events, room, timeout, mask);
-    return epoll_waiting(hub, "epoll_pwait", set, events, room, timeout, mask);
+    return epoll_waiting(hub, "epoll_pwait", set, events, room, hub_deadline(timeout * 1e-3), mask);
+}
+
+int greenify_epoll_pwait2(int set, struct epoll_event *events, int room,
+                          const struct timespec *timeout, const sigset_t *mask)
+{
+    struct hub *hub = hub_current();
+
+    if (hub == NULL || is_zero(timeout) || (timeout != NULL && !timespec_is_valid(timeout)))
+        return epoll_pwait2(set, events, room, timeout, mask);
+    return epoll_waiting(hub, "epoll_pwait2", set, events, room, timespec_deadline(timeout), mask);
 }

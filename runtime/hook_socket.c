@@ -2,6 +2,7 @@
  *
  * Hooks of the socket calls.
  */
+#include "at_once.h"
 #include "blocking.h"
 #include "descriptor.h"
 #include "fortify.h"
@@ -9,7 +10,6 @@
 #include "hub.h"
 #include "transfer.h"
 
-#include <fcntl.h>
 #include <stdbool.h>
 
 /* With these recv(2) and its relatives return at once. */
@@ -47,6 +47,7 @@ ssize_t greenify_recv(int fd, void *buffer, size_t size, int flags)
     while (blocking_retry(&b, received));
     return received;
 }
+HOOK_SAME(__recv, recv);
 
 ssize_t greenify___recv_chk(int fd, void *buffer, size_t size, size_t room, int flags)
 {
@@ -155,6 +156,7 @@ ssize_t greenify_send(int fd, const void *buffer, size_t size, int flags)
         return sent;
     return transfer_send_rest(&b, &message, flags, sent < 0 ? 0 : (size_t)sent);
 }
+HOOK_SAME(__send, send);
 
 ssize_t greenify_sendmsg(int fd, const struct msghdr *message, int flags)
 {
@@ -169,27 +171,6 @@ ssize_t greenify_sendmsg(int fd, const struct msghdr *message, int flags)
 
 /* --- connections ------------------------------------------------------------------------------ */
 
-/* accept() and connect() have no form that never waits. Their descriptor is made non-blocking for
- * the time of one system call that is known not to wait, and never across a yield. Returns what the
- * call returned, with its errno. */
-struct at_once {
-    int fd, flags;
-};
-
-static struct at_once at_once_begin(int fd, int flags)
-{
-    (void)fcntl(fd, F_SETFL, flags | O_NONBLOCK);
-    return (struct at_once){fd, flags};
-}
-
-static void at_once_end(const struct at_once *at_once)
-{
-    int saved = errno;
-
-    (void)fcntl(at_once->fd, F_SETFL, at_once->flags);
-    errno = saved;
-}
-
 static bool is_listening(int fd)
 {
     int listening = 0;
@@ -198,28 +179,18 @@ static bool is_listening(int fd)
     return getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listening, &size) == 0 && listening != 0;
 }
 
-static bool is_ready(int fd, short events)
-{
-    struct pollfd state = {.fd = fd, .events = events};
-
-    return poll(&state, 1, 0) != 0;
-}
-
 /* One try. A connection that is seen may be gone, or another process's, by the time of the call. */
 static int accept_at_once(const struct blocking *b, __SOCKADDR_ARG address, socklen_t *length,
                           int flags)
 {
-    int status, accepted;
     struct at_once at_once;
+    int accepted;
 
-    if (!is_ready(b->fd, POLLIN) && is_listening(b->fd)) {
+    if (!at_once_ready(b->fd, POLLIN) && is_listening(b->fd)) {
         errno = EAGAIN;
         return -1;
     }
-    status = fcntl(b->fd, F_GETFL);
-    if (status < 0)
-        return -1;
-    at_once = at_once_begin(b->fd, status);
+    at_once = at_once_begin(b->fd);
     accepted = accept4(b->fd, address, length, flags);
     at_once_end(&at_once);
     return accepted;
@@ -275,7 +246,7 @@ static int await_connection(struct blocking *b)
         }
         if (b->dontwait == 0)
             (void)poll(&(struct pollfd){.fd = b->fd, .events = POLLOUT}, 1, -1);
-    } while (!is_ready(b->fd, POLLOUT));
+    } while (!at_once_ready(b->fd, POLLOUT));
     if (getsockopt(b->fd, SOL_SOCKET, SO_ERROR, &error, &size) != 0)
         return -1;
     errno = error != 0 ? error : b->saved_errno;
@@ -284,8 +255,7 @@ static int await_connection(struct blocking *b)
 
 /* A Unix socket whose peer has a full queue gives EAGAIN, and no event tells when there is room:
  * looks again after pauses. */
-static int connect_to_full_queue(struct blocking *b, __CONST_SOCKADDR_ARG address, socklen_t length,
-                                 int flags)
+static int connect_to_full_queue(struct blocking *b, __CONST_SOCKADDR_ARG address, socklen_t length)
 {
     double pause = 0.0005;
     int result;
@@ -297,7 +267,7 @@ static int connect_to_full_queue(struct blocking *b, __CONST_SOCKADDR_ARG addres
             return -1;
         if (b->dontwait == 0)
             return connect(b->fd, address, length);
-        at_once = at_once_begin(b->fd, flags);
+        at_once = at_once_begin(b->fd);
         result = connect(b->fd, address, length);
         at_once_end(&at_once);
     } while (result != 0 && errno == EAGAIN);
@@ -311,25 +281,23 @@ int greenify_connect(int fd, __CONST_SOCKADDR_ARG address, socklen_t length)
     struct hub *hub = hub_current();
     struct at_once at_once;
     struct blocking b;
-    int flags, result;
+    int result;
 
     if (hub == NULL)
         return connect(fd, address, length);
-    flags = fcntl(fd, F_GETFL);
-    if (flags < 0 || (flags & O_NONBLOCK) != 0)
-        return connect(fd, address, length);
     b = sending(hub, "connect", fd);
-    at_once = at_once_begin(fd, flags);
+    at_once = at_once_begin(fd);
     result = connect(fd, address, length);
     at_once_end(&at_once);
-    if (result == 0)
-        return 0;
+    if (result == 0 || at_once.flags < 0) /* done, or the program itself does not want to wait */
+        return result;
     if (errno == EINPROGRESS || errno == EALREADY)
         return await_connection(&b);
     if (errno == EAGAIN && address.__sockaddr__->sa_family == AF_UNIX)
-        return connect_to_full_queue(&b, address, length, flags);
+        return connect_to_full_queue(&b, address, length);
     return -1;
 }
+HOOK_SAME(__connect, connect);
 
 int greenify_shutdown(int fd, int how)
 {

@@ -80,6 +80,7 @@ int greenify_nanosleep(const struct timespec *time, struct timespec *left)
         *left = timespec_from(deadline - hub_now());
     return ended;
 }
+HOOK_SAME(__nanosleep, nanosleep);
 
 /* How long until `time` on `clock`, which may be set meanwhile; < 0: it is over. */
 static double until(clockid_t clock, const struct timespec *time)
