@@ -69,6 +69,7 @@ void coroutine_destroy(struct green *coroutine)
     struct scheduler *scheduler = coroutine->scheduler;
 
     list_remove(&coroutine->all);
+    coroutine->detached = true; /* whoever still holds the handle is refused while it stays there */
     stack_release(&scheduler->stacks, &stack);
 }
 
@@ -119,13 +120,12 @@ int green_join(green_t *g, void **result, double timeout)
 {
     struct hub *hub = hub_current();
 
-    if (g == NULL || hub == NULL || g->scheduler != hub->scheduler || g->detached ||
-        g->joiner != NULL) {
+    if (g == NULL || hub == NULL || g->scheduler != hub->scheduler || g->detached) {
         errno = EINVAL;
         return -1;
     }
-    if (g == g->scheduler->current) {
-        errno = EDEADLK;
+    if (g == g->scheduler->current || g->joiner != NULL) {
+        errno = g == g->scheduler->current ? EDEADLK : EINVAL;
         return -1;
     }
     if (g->state != COROUTINE_ENDED && await_end(hub, g, timeout) != 0)
