@@ -14,12 +14,14 @@ static inline double timespec_seconds(const struct timespec *time)
     return (double)time->tv_sec + (double)time->tv_nsec * 1e-9;
 }
 
-/* Less than nothing is nothing. */
+/* Less than nothing is nothing, and what does not fit is the largest time there is. */
 static inline struct timespec timespec_from(double seconds)
 {
     struct timespec time = {0, 0};
 
-    if (seconds > 0) {
+    if (seconds >= 0x1p62) {
+        time.tv_sec = (time_t)1 << 62;
+    } else if (seconds > 0) {
         time.tv_sec = (time_t)seconds;
         time.tv_nsec = (long)((seconds - (double)time.tv_sec) * 1e9);
     }
