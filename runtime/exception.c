@@ -30,13 +30,16 @@ static bool loaded_since(void)
     return true;
 }
 
+/* The thread's, once found: a thread may have one hub after another (fork). */
+static __thread struct exception_state *found;
+
 struct exception_state *exception_state_find(void)
 {
     void *library, *symbol;
     get_globals *function;
 
-    if (!loaded_since())
-        return NULL;
+    if (found != NULL || !loaded_since())
+        return found;
     library = dlopen("libstdc++.so.6", RTLD_LAZY | RTLD_NOLOAD);
     symbol = dlsym(library != NULL ? library : RTLD_DEFAULT, "__cxa_get_globals");
     if (library != NULL)
@@ -44,5 +47,6 @@ struct exception_state *exception_state_find(void)
     if (symbol == NULL)
         return NULL;
     *(void **)&function = symbol;
-    return function();
+    found = function();
+    return found;
 }
