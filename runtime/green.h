@@ -23,8 +23,8 @@ typedef struct green green_t;
 
 /* Starts a coroutine that runs entry(argument); it runs when the caller next waits. The first call
  * in a thread makes that thread's hub, and the calling flow its root coroutine. Returns NULL with
- * ENOMEM (no memory, or no mapping left for a stack), EINVAL (GREEN_STACK_SIZE cannot be), or
- * ENOTSUP (the thread's hub is a foreign one). */
+ * ENOMEM (no memory, or no mapping left for a stack), EMFILE (no descriptor left for the hub),
+ * EINVAL (GREEN_STACK_SIZE cannot be), or ENOTSUP (the thread's hub is a foreign one). */
 green_t *green_spawn(void *(*entry)(void *), void *argument);
 
 /* Waits until g has ended, stores what its entry returned (`result` may be NULL), and frees it.

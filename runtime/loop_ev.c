@@ -17,6 +17,8 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
 
 /* In the order of `directions`. */
 enum { READ, WRITE, DIRECTIONS };
@@ -73,10 +75,12 @@ static void on_ready(struct ev_loop *ev, ev_io *io, int revents)
     struct watch *watch = io->data;
     short events = 0, wanted;
 
-    (void)ev;
     for (int d = 0; d < DIRECTIONS; d++)
         if ((revents & directions[d].ev) != 0)
             events |= directions[d].poll;
+    if ((revents & EV_ERROR) != 0 && !ev_is_active(io))
+        ev_ref(
+            ev); /* the descriptor is closed: libev stopped it with a reference that was not ours */
     wanted = hub_ready(watch->owner->base.hub, io->fd, events);
     for (int d = 0; d < DIRECTIONS; d++)
         if (io == &watch->io[d] && (wanted & directions[d].poll) == 0)
@@ -286,10 +290,26 @@ static const struct loop_ops ops = {
     .run = loop_run,
 };
 
+/* libev ends the process when it cannot have its two descriptors: asks for them first. */
+static bool descriptors_are_left(void)
+{
+    int first = eventfd(0, EFD_CLOEXEC), second = eventfd(0, EFD_CLOEXEC), saved = errno;
+
+    if (first >= 0)
+        close(first);
+    if (second >= 0)
+        close(second);
+    errno = saved;
+    return second >= 0;
+}
+
 struct loop *loop_ev_create(struct hub *hub)
 {
-    struct loop_ev *loop = calloc(1, sizeof *loop);
+    struct loop_ev *loop;
 
+    if (!descriptors_are_left())
+        return NULL;
+    loop = calloc(1, sizeof *loop);
     if (loop == NULL)
         return NULL;
     loop->base = (struct loop){.ops = &ops, .hub = hub};
