@@ -54,6 +54,7 @@ static enum wake park(struct blocking *b, short events, double deadline)
     if (w == NULL)
         return WAKE_FAILED;
     w->interruptible = b->deadline < (double)INFINITY;
+    w->restartable = true;
     if (waiter_watch(w, b->fd, events) == 0)
         cause = waiter_park(w, deadline);
     waiter_destroy(w);

@@ -7,6 +7,7 @@
 
 #include "mailbox.h"
 #include "scheduler.h"
+#include "signals.h"
 #include "waiter.h"
 
 #include <errno.h>
@@ -212,12 +213,26 @@ bool hub_wait_mask(struct hub *hub, sigset_t *mask)
     return true;
 }
 
+/* Without any handler it was a stop and a continuation, which nobody is to see (signal(7)). Which
+ * handler ran cannot be known: where one lacks SA_RESTART, it is taken to be that one. */
 void hub_interrupted(struct hub *hub)
 {
+    struct signal_handlers handlers = signal_handlers_survey();
+
+    if (!handlers.any)
+        return;
     for (struct list *link = hub->waiters.next; link != &hub->waiters; link = link->next) {
         struct waiter *w = list_entry(link, struct waiter, link);
 
-        if (w->interruptible)
+        if (w->interruptible || (w->restartable && handlers.without_restart))
             waiter_wake(w, WAKE_SIGNAL);
     }
+}
+
+bool hub_awaits_signal(const struct hub *hub)
+{
+    for (struct list *link = hub->waiters.next; link != &hub->waiters; link = link->next)
+        if (list_entry(link, struct waiter, link)->interruptible)
+            return signal_handlers_survey().any;
+    return false;
 }

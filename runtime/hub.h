@@ -92,4 +92,7 @@ void hub_woken(struct hub *hub);
 bool hub_wait_mask(struct hub *hub, sigset_t *mask);
 void hub_interrupted(struct hub *hub);
 
+/* Whether a signal handler could still end the wait of somebody. */
+bool hub_awaits_signal(const struct hub *hub);
+
 #endif

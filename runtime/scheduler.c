@@ -93,6 +93,14 @@ static void would_block_forever(struct scheduler *scheduler)
         waiter_fail(scheduler->root.waiting, EDEADLK);
 }
 
+/* Somebody waits for a signal, and for nothing else. */
+static void await_signal(struct hub *hub)
+{
+    hub->loop->ops->hold(hub->loop);
+    hub_run(hub, true);
+    hub->loop->ops->release(hub->loop);
+}
+
 static void dispatch(void *argument)
 {
     struct scheduler *scheduler = argument;
@@ -106,7 +114,11 @@ static void dispatch(void *argument)
         if (!list_empty(&scheduler->batch))
             scheduler_suspend(scheduler);
         possible = hub_run(hub, list_empty(&scheduler->ready));
-        if (!possible && list_empty(&scheduler->ready) && hub_current() == hub)
+        if (possible || !list_empty(&scheduler->ready) || hub_current() != hub)
+            continue;
+        if (hub_awaits_signal(hub))
+            await_signal(hub);
+        else
             would_block_forever(scheduler);
     }
     exit(EXIT_SUCCESS); /* the child of a fork in a callback: its one thread has ended */

@@ -36,6 +36,7 @@ struct waiter {
     enum wake cause;    /* what came first */
     int error;          /* with WAKE_FAILED */
     bool interruptible; /* a signal handler ends this call with EINTR, SA_RESTART or not */
+    bool restartable;   /* only one without SA_RESTART does */
     bool remote;        /* another thread will wake it */
     bool masked;        /* `mask` is in force during the wait */
     sigset_t mask;
