@@ -85,6 +85,19 @@ int green_hub_stats(struct green_hub_stats *stats); /* ENOENT: no hub in this th
 /* All coroutines of this thread with name, state and what each waits for, one a line, to fd. */
 int green_dump(int fd);
 
+/* --- redirection in memory -------------------------------------------------------------------- */
+
+/* Makes a library that is loaded call the hooks, as greenify(1) does with its file: all slots of
+ * the procedure linkage, the global offset table and tables of addresses. `library` is a path, or
+ * its last part ("libmysqlclient.so.21"). Returns how many slots were redirected, 0 when there is
+ * nothing (more) to do, or -1: ENOENT, no such library is loaded; ENOEXEC, it cannot be read;
+ * ENOMEM; EACCES, the system does not let its read-only pages be changed. From any thread. */
+int green_patch_loaded(const char *library);
+
+/* Takes back what green_patch_loaded() did. Returns how many slots were restored, or -1 as above.
+ */
+int green_unpatch_loaded(const char *library);
+
 /* --- a foreign host: somebody else's coroutines and loop ---------------------------------------
  */
 
