@@ -147,6 +147,56 @@ PATCH_MUST_CHECK bool patch_scan(const char *input, const struct patch_options *
                                  struct patch_scan **scan, struct patch_error *error);
 void patch_scan_destroy(struct patch_scan *scan); /* accepts NULL */
 
+/* --- closure: a file and the libraries that the loader would load for it ---------------------- */
+
+/* By what the loader finds a library. */
+enum patch_found {
+    PATCH_FOUND_NOWHERE,
+    PATCH_FOUND_GIVEN,  /* the file that the closure begins with */
+    PATCH_FOUND_LOADED, /* another member goes by this name */
+    PATCH_FOUND_PATH,   /* the entry is itself a path */
+    PATCH_FOUND_RPATH,
+    PATCH_FOUND_ENVIRONMENT, /* LD_LIBRARY_PATH */
+    PATCH_FOUND_RUNPATH,
+    PATCH_FOUND_CACHE,
+    PATCH_FOUND_DEFAULT, /* the folders that the loader looks into at last */
+};
+const char *patch_found_name(enum patch_found found); /* "rpath", "cache"...; static storage */
+
+#define PATCH_NO_MEMBER ((size_t)-1)
+
+/* One DT_NEEDED entry. */
+struct patch_need {
+    char *name;    /* as it stands in the file */
+    size_t member; /* that it leads to, or PATCH_NO_MEMBER: missing */
+    enum patch_found found;
+};
+
+struct patch_member {
+    char *path; /* as the loader would open it; its symbolic links are not resolved */
+    char *name; /* that others ask for it by: DT_SONAME, else the last component of the path */
+    bool exempt; /* libc, the loader, the runtime or what that needs: never patched */
+    struct patch_need *needs; /* of an exempt member: none are listed */
+    size_t need_count;
+    char **functions; /* chosen functions that it imports, redirected or not, sorted */
+    size_t function_count;
+    size_t redirected;        /* how many of them are redirected */
+    struct patch_error error; /* code PATCH_OK, or why it could not be read as a library */
+};
+
+/* In the order in which the loader would load them, breadth first; members[0] is the file given. */
+struct patch_closure {
+    struct patch_member *members;
+    size_t count;
+};
+
+/* Follows the DT_NEEDED entries of `input` as ld.so(8) does, with this process's LD_LIBRARY_PATH.
+ * Missing and unreadable libraries are told in the result; only what stops the walk at its first
+ * file is a failure. The caller owns *closure. */
+PATCH_MUST_CHECK bool patch_closure_find(const char *input, const struct patch_options *options,
+                                         struct patch_closure **closure, struct patch_error *error);
+void patch_closure_destroy(struct patch_closure *closure); /* accepts NULL */
+
 /* --- verify ----------------------------------------------------------------------------------- */
 
 enum patch_verdict { PATCH_PASS, PATCH_FAULT, PATCH_SKIPPED };

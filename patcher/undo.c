@@ -185,28 +185,25 @@ bool undo_find(const struct image *image, struct undo *undo)
 /* --- following ---------------------------------------------------------------------------------
  */
 
-/* Says which sections the bytes from `start` to `end` belong to. */
+/* Names the sections that the bytes from `start` to `end` belong to, as many as fit. */
 static void name_sections(const struct image *image, uint64_t start, uint64_t end, char *text,
                           size_t size)
 {
-    const char *first = "";
-    const char *last = "";
+    size_t used = 0;
 
+    text[0] = '\0';
     for (size_t i = 0; i < image->section_count; i++) {
         const Elf64_Shdr *s = &image->sections[i];
+        const char *name = image_section_name(image, i);
         if (s->sh_type == SHT_NULL || s->sh_type == SHT_NOBITS || s->sh_offset >= end ||
-            s->sh_offset + s->sh_size <= start)
+            s->sh_offset + s->sh_size <= start || name[0] == '\0')
             continue;
-        last = image_section_name(image, i);
-        if (first[0] == '\0')
-            first = last;
+        if (used + strlen(name) + sizeof(", in ...") > size) {
+            snprintf(text + used, size - used, " ...");
+            return;
+        }
+        used += (size_t)snprintf(text + used, size - used, "%s%s", used == 0 ? ", in " : " ", name);
     }
-    if (first[0] == '\0')
-        text[0] = '\0';
-    else if (strcmp(first, last) == 0)
-        snprintf(text, size, ", in %s", first);
-    else
-        snprintf(text, size, ", from %s to %s", first, last);
 }
 
 static bool report_change(const struct image *image, const struct header *header,

@@ -75,7 +75,7 @@ START_TEST(an_edit_anywhere_afterwards_is_noticed_and_placed)
         ck_assert(error.has_offset);
         ck_assert_uint_le(error.offset, places[i]);
         ck_assert_uint_lt(places[i] - error.offset, patched.size / 8);
-        ck_assert_ptr_nonnull(strstr(error.reason, i == 0 ? "from ." : ".comment"));
+        ck_assert_ptr_nonnull(strstr(error.reason, i == 0 ? ".text" : ".comment"));
         patched.bytes[places[i]] ^= 1;
     }
     fixture_finish(&original);

@@ -1,0 +1,148 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Code by hand: what each machine's table of shapes and the disassembler make of it.
+ */
+#include "arch/arch.h"
+#include "disasm.h"
+#include "fixture.h"
+
+#include <elf.h>
+#include <string.h>
+
+enum { ADDRESS = 0x1000 };
+
+struct sample {
+    const char *what;
+    uint8_t code[16];
+    size_t size, at, start;
+    const char *kind; /* NULL: no reference */
+    bool slot;
+    uint64_t target;
+};
+
+static const struct sample x86_64[] = {
+    {"call stub", {0xe8, 0xfb, 0x0f, 0, 0}, 5, 1, 0, "call", false, 0x2000},
+    {"jmp stub", {0xe9, 0xfb, 0xff, 0xff, 0xff}, 5, 1, 0, "jump", false, 0x1000},
+    {"jne stub", {0x0f, 0x85, 0xfa, 0x0f, 0, 0}, 6, 2, 0, "jump", false, 0x2000},
+    {"call [slot]", {0xff, 0x15, 0xfa, 0x0f, 0, 0}, 6, 2, 0, "call", true, 0x2000},
+    {"jmp [slot]", {0xff, 0x25, 0xfa, 0x0f, 0, 0}, 6, 2, 0, "jump", true, 0x2000},
+    {"mov rax, [slot]", {0x48, 0x8b, 0x05, 0xf9, 0x0f, 0, 0}, 7, 3, 0, "load", true, 0x2000},
+    {"mov r12, [slot]", {0x4c, 0x8b, 0x25, 0xf9, 0x0f, 0, 0}, 7, 3, 0, "load", true, 0x2000},
+    {"lea rdi, [stub]", {0x48, 0x8d, 0x3d, 0xf9, 0x0f, 0, 0}, 7, 3, 0, "load", false, 0x2000},
+    {"add eax, imm32", {0x05, 0xfb, 0x0f, 0, 0}, 5, 1, 0, NULL, false, 0},
+    {"cut short", {0xe8, 0xfb, 0x0f}, 3, 1, 0, NULL, false, 0},
+};
+
+static const struct sample aarch64[] = {
+    {"bl stub", {0x00, 0x04, 0x00, 0x94}, 4, 0, 0, "call", false, 0x2000},
+    {"b back", {0xff, 0xff, 0xff, 0x17}, 4, 0, 0, "jump", false, 0xffc},
+    {"adrp; ldr; blr",
+     {0x00, 0x00, 0x00, 0xb0, 0x00, 0x08, 0x40, 0xf9, 0x00, 0x00, 0x3f, 0xd6},
+     12,
+     4,
+     8,
+     "call",
+     true,
+     0x2010},
+    {"adrp; ldr; br",
+     {0x11, 0x00, 0x00, 0xb0, 0x31, 0x0a, 0x40, 0xf9, 0x20, 0x02, 0x1f, 0xd6},
+     12,
+     4,
+     8,
+     "jump",
+     true,
+     0x2010},
+    {"adrp; ldr; nop",
+     {0x00, 0x00, 0x00, 0xb0, 0x00, 0x08, 0x40, 0xf9, 0x1f, 0x20, 0x03, 0xd5},
+     12,
+     4,
+     4,
+     "load",
+     true,
+     0x2010},
+    {"adrp; add", {0x00, 0x00, 0x00, 0xb0, 0x00, 0x40, 0x00, 0x91}, 8, 4, 4, "load", false, 0x2010},
+    {"ldr without adrp", {0x00, 0x08, 0x40, 0xf9}, 4, 0, 0, NULL, false, 0},
+    {"nop", {0x1f, 0x20, 0x03, 0xd5}, 4, 0, 0, NULL, false, 0},
+};
+
+static void check_sample(const struct arch *arch, const struct sample *sample)
+{
+    struct arch_reference reference;
+    struct patch_error error;
+    struct disasm *disasm;
+    bool found = arch->code->reference(sample->code, sample->size, sample->at, ADDRESS, &reference);
+
+    ck_assert_msg(found == (sample->kind != NULL), "%s", sample->what);
+    if (!found)
+        return;
+    ck_assert_msg(reference.start == sample->start, "%s: start", sample->what);
+    ck_assert_str_eq(reference.kind, sample->kind);
+    ck_assert_msg(reference.slot == sample->slot, "%s: slot", sample->what);
+    ck_assert_msg(reference.target == sample->target, "%s: 0x%lx", sample->what,
+                  (unsigned long)reference.target);
+    ck_assert(disasm_create(arch, &disasm, &error));
+    const char *kind = disasm_kind(disasm, sample->code + reference.start,
+                                   sample->size - reference.start, ADDRESS + reference.start);
+    ck_assert_msg(kind != NULL && strcmp(kind, sample->kind) == 0, "%s: decoded as %s",
+                  sample->what, kind != NULL ? kind : "nothing");
+    disasm_destroy(disasm);
+}
+
+START_TEST(x86_64_references_are_told_by_their_bytes)
+{
+    for (size_t i = 0; i < sizeof(x86_64) / sizeof(x86_64[0]); i++)
+        check_sample(&arch_x86_64, &x86_64[i]);
+}
+END_TEST
+
+START_TEST(aarch64_references_are_told_by_their_words)
+{
+    for (size_t i = 0; i < sizeof(aarch64) / sizeof(aarch64[0]); i++)
+        check_sample(&arch_aarch64, &aarch64[i]);
+}
+END_TEST
+
+START_TEST(stubs_begin_at_their_landing_pad)
+{
+    static const uint8_t plain[] = {0xff, 0x25, 0, 0, 0, 0, 0x68, 0, 0, 0, 0};
+    static const uint8_t ibt[] = {0xf3, 0x0f, 0x1e, 0xfa, 0xff, 0x25, 0, 0, 0, 0, 0x66, 0x0f};
+    static const uint8_t bnd[] = {0xf3, 0x0f, 0x1e, 0xfa, 0xf2, 0xff, 0x25, 0, 0, 0, 0, 0x0f, 0x1f};
+    struct arch_reference at0 = {.start = 0}, at4 = {.start = 4}, at5 = {.start = 5};
+
+    ck_assert_uint_eq(arch_x86_64.code->stub_start(plain, &at0), 0);
+    ck_assert_uint_eq(arch_x86_64.code->stub_start(ibt, &at4), 0);
+    ck_assert_uint_eq(arch_x86_64.code->stub_start(bnd, &at5), 0);
+    ck_assert(arch_x86_64.code->stub_like(plain, sizeof(plain), &at0));
+    ck_assert(arch_x86_64.code->stub_like(ibt, sizeof(ibt), &at4));
+}
+END_TEST
+
+START_TEST(relocations_that_carry_a_redirection_have_a_kind)
+{
+    ck_assert_str_eq(arch_relocation_find(&arch_x86_64, R_X86_64_JUMP_SLOT)->kind, "JUMP_SLOT");
+    ck_assert_str_eq(arch_relocation_find(&arch_x86_64, R_X86_64_64)->kind, "ABS64");
+    ck_assert_str_eq(arch_relocation_find(&arch_aarch64, R_AARCH64_GLOB_DAT)->kind, "GLOB_DAT");
+    ck_assert_ptr_null(arch_relocation_find(&arch_x86_64, R_X86_64_COPY)->kind);
+    ck_assert_ptr_null(arch_relocation_find(&arch_aarch64, 9999));
+}
+END_TEST
+
+START_TEST(machines_are_found_by_number)
+{
+    ck_assert_ptr_eq(arch_find(EM_X86_64), &arch_x86_64);
+    ck_assert_ptr_eq(arch_find(EM_AARCH64), &arch_aarch64);
+    ck_assert_ptr_null(arch_find(EM_RISCV));
+}
+END_TEST
+
+int main(void)
+{
+    const TTest *const tests[] = {
+        x86_64_references_are_told_by_their_bytes,
+        aarch64_references_are_told_by_their_words,
+        stubs_begin_at_their_landing_pad,
+        relocations_that_carry_a_redirection_have_a_kind,
+        machines_are_found_by_number,
+    };
+    return FIXTURE_RUN("arch", tests);
+}
