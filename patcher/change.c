@@ -92,11 +92,14 @@ static bool random_name(struct patch_change *change, struct patch_error *error)
 
 static bool open_temporary(struct patch_change *change, struct patch_error *error)
 {
-    change->fd = openat(change->folder, ".", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
-    if (change->fd >= 0)
-        return true;
-    if (errno != EOPNOTSUPP && errno != EISDIR && errno != ENOENT && errno != EINVAL)
-        return error_system(error, "cannot create a temporary file");
+    /* A nameless file gets its name by way of /proc. */
+    if (access("/proc/self/fd", X_OK) == 0) {
+        change->fd = openat(change->folder, ".", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+        if (change->fd >= 0)
+            return true;
+        if (errno != EOPNOTSUPP && errno != EISDIR && errno != ENOENT && errno != EINVAL)
+            return error_system(error, "cannot create a temporary file");
+    }
     if (!random_name(change, error))
         return false;
     change->fd = openat(change->folder, change->name, O_CREAT | O_EXCL | O_RDWR | O_CLOEXEC, 0600);
@@ -137,7 +140,9 @@ static bool write_all(int fd, const uint8_t *bytes, uint64_t size, struct patch_
 /* --- attributes --------------------------------------------------------------------------------
  */
 
-static bool copy_attribute(int from, int to, const char *name, struct patch_error *error)
+/* Attributes that only root may set are dropped from a copy that somebody else makes. */
+static bool copy_attribute(int from, int to, const char *name, bool in_place,
+                           struct patch_error *error)
 {
     bool done = true;
     ssize_t size = fgetxattr(from, name, NULL, 0);
@@ -150,7 +155,8 @@ static bool copy_attribute(int from, int to, const char *name, struct patch_erro
     size = fgetxattr(from, name, value, (size_t)size);
     if (size < 0 || fsetxattr(to, name, value, (size_t)size, 0) != 0) {
         /* A label that policy sets by itself, or a file system that has no such attributes. */
-        bool harmless = errno == EOPNOTSUPP || strcmp(name, "security.selinux") == 0;
+        bool harmless = errno == EOPNOTSUPP || strcmp(name, "security.selinux") == 0 ||
+                        (errno == EPERM && !in_place);
         done = harmless || error_system(error, name);
     }
     free(value);
@@ -158,7 +164,7 @@ static bool copy_attribute(int from, int to, const char *name, struct patch_erro
 }
 
 /* All of them: user attributes, ACLs (system.posix_acl_access), security.capability. */
-static bool copy_attributes(int from, int to, struct patch_error *error)
+static bool copy_attributes(int from, int to, bool in_place, struct patch_error *error)
 {
     ssize_t size = flistxattr(from, NULL, 0);
     bool done = true;
@@ -172,7 +178,7 @@ static bool copy_attributes(int from, int to, struct patch_error *error)
     if (size < 0)
         done = error_system(error, "flistxattr");
     for (ssize_t at = 0; done && at < size; at += (ssize_t)strlen(names + at) + 1)
-        done = copy_attribute(from, to, names + at, error);
+        done = copy_attribute(from, to, names + at, in_place, error);
     free(names);
     return done;
 }
@@ -201,7 +207,7 @@ static bool copy_metadata(const struct file *input, int to, bool in_place,
         return false;
     if (fchmod(to, mode) != 0)
         return error_system(error, "fchmod");
-    if (!copy_attributes(input->fd, to, error))
+    if (!copy_attributes(input->fd, to, in_place, error))
         return false;
     if (futimens(to, times) != 0)
         return error_system(error, "futimens");

@@ -120,8 +120,7 @@ static void expand(FILE *stream, const char *text, size_t size, const char *orig
         const struct {
             const char *name;
             const char *value;
-        } tokens[] = {
-            {"ORIGIN", origin}, {"LIB", values->library}, {"PLATFORM", values->platform}};
+        } tokens[] = {{"ORIGIN", origin}, {"LIB", values->library}, {"PLATFORM", values->platform}};
         size_t used = 0;
 
         for (size_t i = 0; text[at] == '$' && used == 0 && i < 3; i++) {
@@ -264,8 +263,8 @@ static bool by_cache(struct lookup *lookup, const struct search_object *object)
 {
     struct cached cached = {lookup, object->no_default};
 
-    return ldcache_find(&lookup->search->cache, lookup->name,
-                        lookup->search->machine->cache_flags, take_cached, &cached);
+    return ldcache_find(&lookup->search->cache, lookup->name, lookup->search->machine->cache_flags,
+                        take_cached, &cached);
 }
 
 static bool by_default(struct lookup *lookup, const struct search_object *object)

@@ -24,6 +24,9 @@ struct fixture {
 /* Whether the build could make this fixture (another machine's needs a compiler for it). */
 bool fixture_exists(const char *name);
 
+/* Exit status by which a test program says that it was skipped. */
+enum { FIXTURE_SKIPPED = 77 };
+
 /* Path of a fixture; of a file in the temporary folder. In static storage, good for four calls. */
 const char *fixture_path(const char *name);
 const char *fixture_temporary(const char *name);

@@ -6,9 +6,11 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/xattr.h>
 #include <unistd.h>
@@ -206,6 +208,30 @@ START_TEST(nothing_is_visible_before_the_commit_and_after_a_discard)
 }
 END_TEST
 
+/* A limit of the file size stands in for a full disk: write() fails in the middle. */
+START_TEST(a_write_that_fails_leaves_the_old_file_and_no_litter)
+{
+    struct fixture original;
+    struct patch_error error;
+    struct patch_change *change = NULL;
+    struct rlimit small = {4096, RLIM_INFINITY}, old;
+    const char *path = fixture_copy("liblazy.so", "a.so");
+
+    fixture_read(&original, path);
+    signal(SIGXFSZ, SIG_IGN);
+    ck_assert_int_eq(getrlimit(RLIMIT_FSIZE, &old), 0);
+    ck_assert_int_eq(setrlimit(RLIMIT_FSIZE, &small), 0);
+    enum patch_outcome outcome = patch_prepare(path, NULL, &fixture_options, &change, NULL, &error);
+    setrlimit(RLIMIT_FSIZE, &old);
+    ck_assert_int_eq(outcome, PATCH_FAILED);
+    ck_assert_int_eq(error.code, PATCH_SYSTEM);
+    ck_assert_int_eq(error.system_error, EFBIG);
+    check_same(path, &original);
+    ck_assert_uint_eq(fixture_folder_count(), 1);
+    fixture_finish(&original);
+}
+END_TEST
+
 START_TEST(an_output_elsewhere_leaves_the_input_as_it_is)
 {
     struct fixture original, expected;
@@ -365,6 +391,7 @@ int main(void)
         redirected_imports_without_a_record_cannot_be_reverted,
         a_dry_run_reports_and_writes_nothing,
         nothing_is_visible_before_the_commit_and_after_a_discard,
+        a_write_that_fails_leaves_the_old_file_and_no_litter,
         an_output_elsewhere_leaves_the_input_as_it_is,
         mode_times_and_attributes_follow_both_ways,
         a_symbolic_link_stays_and_its_target_is_patched,
