@@ -138,6 +138,21 @@ def kill(socket):
             "value": type(greenlet.value).__qualname__, "later": sleep_query(socket, 0.1)}
 
 
+def read_timeouts(socket):
+    """The library's own time limit, in ten greenlets at once."""
+    def impatient():
+        connection = MySQLdb.connect(unix_socket=socket, user="root", passwd="", read_timeout=1)
+        try:
+            return ask(connection, "SELECT SLEEP(20)")
+        except MySQLdb.Error as error:
+            return error.args[0]
+
+    start = time.monotonic()
+    greenlets = [gevent.spawn(impatient) for _ in range(10)]
+    gevent.joinall(greenlets)
+    return {"codes": [g.value for g in greenlets], "seconds": time.monotonic() - start}
+
+
 def errors(socket):
     """What the library reports reaches Python as it does without greenlets."""
     def failing(query):
@@ -167,7 +182,8 @@ def status(socket):
 
 
 SCENES = {scene.__name__: scene for scene in
-          (hundred, one_after_another, timeout, silent_timeouts, kill, errors, status)}
+          (hundred, one_after_another, timeout, silent_timeouts, kill, read_timeouts, errors,
+           status)}
 
 
 def main(scene, socket):

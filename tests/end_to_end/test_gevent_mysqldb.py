@@ -79,6 +79,13 @@ class MySQLdb(support.EndToEnd):
         self.assertIs(seen["other"], True)
         self.assertIs(seen["later"], True)
 
+    def test_time_limit_of_the_library(self):
+        seen = self.scene("read_timeouts")
+        alone = self.scene("plain-read_timeouts", self.plain)
+        self.assertEqual(seen["codes"], alone["codes"])
+        self.assertLess(seen["seconds"], alone["seconds"] / 4)
+        self.assertGreater(seen["seconds"], 0.99)
+
     def test_errors(self):
         seen = self.scene("errors")
         self.assertEqual(seen["codes"], [1054, 1064])
