@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Exceptions that were thrown into greenlets while these waited inside a C library. The library
+ * only learns of an errno, and its Python module makes of that what it likes; the instance itself
+ * has to arrive in the greenlet. So until the greenlet executes Python code again, a trace function
+ * is set that raises the instance at the first event: in place of the exception that the module
+ * raised, or behind the call, when the module swallowed the error.
+ *
+ *      thrown in -> pending_add ... C library fails ... module raises its own -> event -> instance
+ *
+ * The trace function is only set while a greenlet with a pending exception runs; one that was set
+ * before hears of everything else, and is back afterwards. A greenlet that waits once more on its
+ * way out of the C library waits as usual. A C function that is itself the body of a greenlet has
+ * no Python code that could see the instance: it ends with the library's error. The GIL is held.
+ */
+#ifndef GREENIFY_PENDING_H
+#define GREENIFY_PENDING_H
+
+#include <Python.h>
+
+struct pending;
+
+struct pending_list {
+    struct pending *first;
+    Py_tracefunc tracer; /* what was set before us */
+};
+
+/* Takes the exception that is set now for `greenlet`, the running one. */
+void pending_add(struct pending_list *list, PyObject *greenlet);
+
+/* `greenlet` stops to run, or runs again. */
+void pending_leave(struct pending_list *list);
+void pending_enter(struct pending_list *list, PyObject *greenlet);
+
+/* Drops all of them. */
+void pending_clear(struct pending_list *list);
+
+#endif
