@@ -14,6 +14,8 @@
 #include <pthread.h>
 #include <signal.h>
 #include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
 #include <time.h>
 
 enum {
@@ -26,7 +28,8 @@ static struct {
     pthread_cond_t filled;
     struct job *first, **last;
     unsigned workers, idle, queued;
-} pool = {PTHREAD_MUTEX_INITIALIZER, PTHREAD_COND_INITIALIZER, NULL, &pool.first, 0, 0, 0};
+    unsigned unbounded; /* such jobs, queued or running */
+} pool = {PTHREAD_MUTEX_INITIALIZER, PTHREAD_COND_INITIALIZER, NULL, &pool.first, 0, 0, 0, 0};
 
 /* --- fork: the child has no workers ----------------------------------------------------------- */
 
@@ -44,7 +47,7 @@ static void after_fork_child(void)
 {
     pool.first = NULL;
     pool.last = &pool.first;
-    pool.workers = pool.idle = pool.queued = 0;
+    pool.workers = pool.idle = pool.queued = pool.unbounded = 0;
     pthread_cond_init(&pool.filled, NULL);
     pthread_mutex_init(&pool.lock, NULL);
 }
@@ -85,10 +88,13 @@ static void *work(void *unused)
 
     pthread_mutex_lock(&pool.lock);
     while ((job = await_job()) != NULL) {
+        bool unbounded = job->unbounded;
+
         pthread_mutex_unlock(&pool.lock);
         job->run(job);
         mailbox_post(job->mailbox, &job->mail);
         pthread_mutex_lock(&pool.lock);
+        pool.unbounded -= unbounded;
     }
     pool.workers--;
     pthread_mutex_unlock(&pool.lock);
@@ -118,7 +124,8 @@ static bool enqueue(struct job *job)
     bool accepted = true;
 
     pthread_mutex_lock(&pool.lock);
-    if (pool.idle <= pool.queued && pool.workers < WORKERS_MOST) {
+    pool.unbounded += job->unbounded;
+    if (pool.idle <= pool.queued && pool.workers < WORKERS_MOST + pool.unbounded) {
         if (start_worker() == 0)
             pool.workers++;
         else
@@ -130,6 +137,8 @@ static bool enqueue(struct job *job)
         pool.last = &job->next;
         pool.queued++;
         pthread_cond_signal(&pool.filled);
+    } else {
+        pool.unbounded -= job->unbounded;
     }
     pthread_mutex_unlock(&pool.lock);
     return accepted;
@@ -194,5 +203,52 @@ int offload_run(struct hub *hub, const char *call, struct job *job)
         job->destroy(job);
     }
     waiter_destroy(w);
+    return result;
+}
+
+/* --- calls by value --------------------------------------------------------------------------- */
+
+struct call_job {
+    struct job job;
+    offload_function *function;
+    long words[OFFLOAD_WORDS];
+    long result;
+    int error;
+};
+
+static void call_run(struct job *job)
+{
+    struct call_job *call = (struct call_job *)job;
+
+    errno = 0;
+    call->result = call->function(call->words);
+    call->error = errno;
+}
+
+static void call_destroy(struct job *job)
+{
+    free(job);
+}
+
+long offload_call(struct hub *hub, const char *name, offload_function *function,
+                  const long words[OFFLOAD_WORDS], bool unbounded, bool *blocks)
+{
+    struct call_job *call = calloc(1, sizeof *call);
+    int saved = errno, status;
+    long result;
+
+    *blocks = false;
+    if (call == NULL)
+        return -1;
+    call->job = (struct job){.run = call_run, .destroy = call_destroy, .unbounded = unbounded};
+    call->function = function;
+    memcpy(call->words, words, sizeof call->words);
+    status = offload_run(hub, name, &call->job);
+    *blocks = status == 1;
+    if (status != 0)
+        return -1;
+    result = call->result;
+    errno = result == -1 ? call->error : saved;
+    free(call);
     return result;
 }

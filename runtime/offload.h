@@ -17,6 +17,7 @@ struct waiter;
 struct job {
     void (*run)(struct job *job);     /* on the worker, with a stack of the system's default size */
     void (*destroy)(struct job *job); /* on any thread, run or not */
+    bool unbounded; /* may wait for long: has a worker beyond the limit of the pool */
 
     struct mail mail;
     struct job *next;
@@ -30,5 +31,12 @@ struct job {
  * offloaded here (no thread, or the flow cannot be suspended), and was destroyed or will be; the
  * caller has to block. */
 int offload_run(struct hub *hub, const char *call, struct job *job);
+
+/* The same for a call of up to four words, by value. The result of `function` and its errno; or -1
+ * with errno, as above. *blocks: the caller has to block, and make the call itself. */
+enum { OFFLOAD_WORDS = 4 };
+typedef long offload_function(const long *words);
+long offload_call(struct hub *hub, const char *call, offload_function *function,
+                  const long words[OFFLOAD_WORDS], bool unbounded, bool *blocks);
 
 #endif
