@@ -65,6 +65,36 @@ static bool add_segments(const struct image *image, struct plan *plan, struct pa
     return true;
 }
 
+/* The symbol in .symtab that stands for section `index` itself has its address. */
+static bool add_section_symbols(const struct image *image, size_t table, size_t index,
+                                struct plan *plan, struct patch_error *error)
+{
+    const Elf64_Shdr *s = &image->sections[table];
+
+    for (uint64_t at = 0; at + sizeof(Elf64_Sym) <= s->sh_size; at += sizeof(Elf64_Sym)) {
+        Elf64_Sym symbol;
+        if (!image_read(image, s->sh_offset + at, &symbol, sizeof(symbol)))
+            break;
+        if (symbol.st_shndx == index && ELF64_ST_TYPE(symbol.st_info) == STT_SECTION &&
+            !add_word(plan, s->sh_offset + at + offsetof(Elf64_Sym, st_value), plan->place.address,
+                      error))
+            return false;
+    }
+    return true;
+}
+
+static bool add_all_section_symbols(const struct image *image, struct plan *plan,
+                                    struct patch_error *error)
+{
+    const Elf64_Shdr *strings = image_string_section(image);
+
+    for (size_t i = 0; strings != NULL && i < image->section_count; i++)
+        if (image->sections[i].sh_type == SHT_SYMTAB &&
+            !add_section_symbols(image, i, (size_t)(strings - image->sections), plan, error))
+            return false;
+    return true;
+}
+
 /* sh_addr, sh_offset and sh_size of .dynstr, and sh_offset of the sections that move. */
 static bool add_sections(const struct image *image, struct plan *plan, struct patch_error *error)
 {
@@ -98,7 +128,7 @@ bool edits_add_place(const struct image *image, struct plan *plan, struct patch_
         !add_word(plan, offsetof(Elf64_Ehdr, e_shoff), sections + place->insertion_size, error))
         return false;
     return add_dynamic(image, plan, error) && add_segments(image, plan, error) &&
-           add_sections(image, plan, error);
+           add_sections(image, plan, error) && add_all_section_symbols(image, plan, error);
 }
 
 static int compare_edits(const void *a, const void *b)

@@ -12,8 +12,8 @@
 PATCH_MUST_CHECK bool edits_add(struct plan *plan, uint64_t offset, const void *bytes, size_t size,
                                 struct patch_error *error);
 
-/* DT_STRTAB and DT_STRSZ, the segment that grows, .dynstr's section header, and every offset that
- * moves; by plan->place and plan->table_size. */
+/* DT_STRTAB and DT_STRSZ, the segment that grows, .dynstr's section header and section symbol, and
+ * every offset that moves; by plan->place and plan->table_size. */
 PATCH_MUST_CHECK bool edits_add_place(const struct image *image, struct plan *plan,
                                       struct patch_error *error);
 
