@@ -239,6 +239,11 @@ bool change_create(const struct file *input, char *path, const uint8_t *bytes, u
     return true;
 }
 
+int change_descriptor(const struct patch_change *change)
+{
+    return change->fd;
+}
+
 static void destroy(struct patch_change *change)
 {
     if (change->fd >= 0)

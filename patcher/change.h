@@ -21,4 +21,7 @@ PATCH_MUST_CHECK bool change_create(const struct file *input, char *path, const 
                                     uint64_t size, struct patch_change **change,
                                     struct patch_error *error);
 
+/* Of the new content, open for reading and writing; owned by the change. */
+int change_descriptor(const struct patch_change *change);
+
 #endif

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * Breadth first, as the loader goes: each object's needs in their order, a name that somebody loaded
- * goes by before any search, one file loaded once under all its names. What must never be patched
- * is not followed; what the runtime needs is found by a walk of its own.
+ * Breadth first, as the loader goes: each object's needs in their order, a name that somebody
+ * loaded goes by before any search, one file loaded once under all its names. What must never be
+ * patched is not followed; what the runtime needs is found by a walk of its own.
  */
 #include "closure.h"
 
@@ -14,6 +14,7 @@
 #include "search.h"
 
 #include <limits.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -32,7 +33,8 @@ struct node {
 
 struct walk {
     const struct patch_options *options;
-    struct search search;
+    const char *cache_path;
+    struct search search; /* once the first object told its machine */
     struct node **nodes;
     size_t count;
     size_t capacity;
@@ -217,7 +219,7 @@ static bool read_node(struct walk *walk, struct node *node, struct patch_error *
     done = image_parse(file.bytes, file.size, &image, error);
     if (done && walk->search.machine == NULL)
         done = search_init(&walk->search, image->header.e_machine, image->header.e_ident[EI_CLASS],
-                           image->header.e_ident[EI_DATA], "", error);
+                           image->header.e_ident[EI_DATA], walk->cache_path, error);
     done = done && read_image(walk, image, node, error);
     image_destroy(image);
     file_finish(&file);
@@ -376,14 +378,105 @@ static bool walk_from(struct walk *walk, char *path, struct patch_error *error)
 
 /* --- what the runtime needs ------------------------------------------------------------------- */
 
-/* What of `walk` the runtime at `path` (taken over) loads as well is none of ours. */
-static bool exempt_runtime(struct walk *walk, char *path, const char *cache_path,
-                           struct patch_error *error)
+/* The file that the runtime's name leads to from the first object, or NULL. */
+static bool find_runtime(const struct walk *walk, char **path, struct patch_error *error)
 {
-    struct walk own = {.options = walk->options, .everything = true};
-    struct patch_error reason = {0};
-    bool done = search_init(&own.search, walk->nodes[0]->header_machine, 0, 0, cache_path, error);
+    const struct search_object *first = &walk->nodes[0]->object;
+    const char *runtime = walk->options->runtime;
+    enum patch_found found;
 
-    (void)done, (void)reason, (void)own, (void)path;
+    if (!search_find(&walk->search, first, runtime, path, &found) ||
+        (*path == NULL &&
+         !search_find(&walk->search, first, file_base_name(runtime), path, &found)))
+        return error_memory(error);
     return true;
+}
+
+/* The runtime would call itself through any of these. */
+static bool exempt_runtime(struct walk *walk, struct patch_error *error)
+{
+    struct walk own = {
+        .options = walk->options, .cache_path = walk->cache_path, .everything = true};
+    struct patch_error reason = {0};
+    char *path;
+    bool done = true;
+
+    if (!find_runtime(walk, &path, error))
+        return false;
+    /* A runtime that cannot be read protects nothing, and verify will speak of it. */
+    if (path != NULL && !walk_from(&own, path, &reason) && reason.code == PATCH_MEMORY)
+        done = error_memory(error);
+    for (size_t i = 0; i < own.count; i++) {
+        size_t same = walk_find_file(walk, own.nodes[i]->device, own.nodes[i]->inode);
+        if (same != PATCH_NO_MEMBER)
+            walk->nodes[same]->member.exempt = true;
+    }
+    walk_finish(&own);
+    return done;
+}
+
+/* --- the result ------------------------------------------------------------------------------- */
+
+static bool give_out(struct walk *walk, struct patch_closure **out, struct patch_error *error)
+{
+    struct patch_closure *closure = calloc(1, sizeof(*closure));
+
+    if (closure != NULL)
+        closure->members = calloc(walk->count, sizeof(*closure->members));
+    if (closure == NULL || closure->members == NULL) {
+        free(closure);
+        return error_memory(error);
+    }
+    for (size_t i = 0; i < walk->count; i++) {
+        closure->members[i] = walk->nodes[i]->member;
+        walk->nodes[i]->member = (struct patch_member){0};
+    }
+    closure->count = walk->count;
+    *out = closure;
+    return true;
+}
+
+bool closure_find(const char *input, const struct patch_options *options, const char *cache_path,
+                  struct patch_closure **closure, struct patch_error *error)
+{
+    struct walk walk = {.options = options, .cache_path = cache_path};
+    char *path = strdup(input);
+    bool done;
+
+    *closure = NULL;
+    if (path == NULL)
+        return error_memory(error);
+    done = walk_from(&walk, path, error) && exempt_runtime(&walk, error) &&
+           give_out(&walk, closure, error);
+    walk_finish(&walk);
+    return done;
+}
+
+bool patch_closure_find(const char *input, const struct patch_options *options,
+                        struct patch_closure **closure, struct patch_error *error)
+{
+    return closure_find(input, options, CLOSURE_CACHE, closure, error);
+}
+
+void patch_closure_destroy(struct patch_closure *closure)
+{
+    if (closure == NULL)
+        return;
+    for (size_t i = 0; i < closure->count; i++)
+        member_finish(&closure->members[i]);
+    free(closure->members);
+    free(closure);
+}
+
+const char *patch_found_name(enum patch_found found)
+{
+    static const char *const names[] = {
+        [PATCH_FOUND_NOWHERE] = "nowhere", [PATCH_FOUND_GIVEN] = "given",
+        [PATCH_FOUND_LOADED] = "loaded",   [PATCH_FOUND_PATH] = "path",
+        [PATCH_FOUND_RPATH] = "rpath",     [PATCH_FOUND_ENVIRONMENT] = "environment",
+        [PATCH_FOUND_RUNPATH] = "runpath", [PATCH_FOUND_CACHE] = "cache",
+        [PATCH_FOUND_DEFAULT] = "default",
+    };
+
+    return names[found];
 }

@@ -9,6 +9,7 @@
 #include "imports.h"
 #include "plan.h"
 #include "rewrite.h"
+#include "runpath.h"
 #include "undo.h"
 
 #include <stdlib.h>
@@ -158,7 +159,8 @@ static enum patch_outcome build_any(const struct work *work, const struct patch_
     struct undo undo = {0};
     bool recorded = work->imports.redirected > 0 && undo_find(work->image, &undo);
 
-    if (recorded && work->imports.runtime_needed && work->imports.pending > 0)
+    if (recorded && work->imports.runtime_needed &&
+        (work->imports.pending > 0 || runpath_wanted(work->image, options)))
         return build_again(work, &undo, options, bytes, size, report, error);
     outcome = build(work->image, &work->imports, options, bytes, size, report, error);
     if (outcome == PATCH_NOTHING && recorded)

@@ -50,6 +50,8 @@ struct patch_options {
     uint64_t bss_limit; /* most .bss bytes the extension layout may put into the file; 0: 64 MiB */
     bool allow_hard_links; /* rewrite a file that has other names (they keep the old content) */
     bool allow_overlay;    /* accept bytes behind the last thing that the headers describe */
+    const char *runpath;   /* folder to put in front of DT_RUNPATH ("$ORIGIN"), or NULL. Done also
+                              where no import is redirected; with no functions, to any library */
 };
 
 /* Where the grown string table went. */
@@ -106,6 +108,19 @@ PATCH_MUST_CHECK bool patch_commit(struct patch_change *change, struct patch_err
 
 /* Removes the temporary file. Frees the change. Accepts NULL. */
 void patch_discard(struct patch_change *change);
+
+/* A new version of any file, say of a list that names a patched one, as a change like those above:
+ * `bytes` with the attributes of `input`. Heeds options->allow_hard_links. */
+PATCH_MUST_CHECK bool patch_prepare_contents(const char *input, const char *output,
+                                             const void *bytes, uint64_t size,
+                                             const struct patch_options *options,
+                                             struct patch_change **change,
+                                             struct patch_error *error);
+
+/* Hands the bytes that a commit will make visible to `sink`, part by part. */
+typedef void patch_bytes_sink(void *context, const void *bytes, size_t size);
+PATCH_MUST_CHECK bool patch_change_read(const struct patch_change *change, patch_bytes_sink *sink,
+                                        void *context, struct patch_error *error);
 
 /* --- scan ------------------------------------------------------------------------------------- */
 
@@ -173,8 +188,8 @@ struct patch_need {
 };
 
 struct patch_member {
-    char *path; /* as the loader would open it; its symbolic links are not resolved */
-    char *name; /* that others ask for it by: DT_SONAME, else the last component of the path */
+    char *path;  /* as the loader would open it; its symbolic links are not resolved */
+    char *name;  /* that others ask for it by: DT_SONAME, else the last component of the path */
     bool exempt; /* libc, the loader, the runtime or what that needs: never patched */
     struct patch_need *needs; /* of an exempt member: none are listed */
     size_t need_count;

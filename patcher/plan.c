@@ -8,6 +8,7 @@
 #include "error.h"
 #include "file.h"
 #include "hash.h"
+#include "runpath.h"
 #include "undo.h"
 
 #include <inttypes.h>
@@ -35,6 +36,14 @@ static bool name_matches(const char *name, const char *pattern)
     return strcmp(name, pattern) == 0;
 }
 
+bool plan_name_protected(const char *soname)
+{
+    for (size_t i = 0; i < sizeof(protected_names) / sizeof(protected_names[0]); i++)
+        if (name_matches(soname, protected_names[i]))
+            return true;
+    return false;
+}
+
 bool plan_check_protected(const struct image *image, const struct imports *imports,
                           const struct patch_options *options, struct patch_error *error)
 {
@@ -47,11 +56,8 @@ bool plan_check_protected(const struct image *image, const struct imports *impor
         return true;
     if (strcmp(soname, file_base_name(options->runtime)) == 0)
         return error_set(error, PATCH_PROTECTED, "%s is the runtime itself", soname);
-    for (size_t i = 0; i < sizeof(protected_names) / sizeof(protected_names[0]); i++)
-        if (name_matches(soname, protected_names[i]))
-            return error_set(error, PATCH_PROTECTED, "%s is what the runtime itself stands on",
-                             soname);
-    return true;
+    return !plan_name_protected(soname) ||
+           error_set(error, PATCH_PROTECTED, "%s is what the runtime itself stands on", soname);
 }
 
 static bool check_other_runtime(const struct imports *imports, const struct patch_options *options,
@@ -226,7 +232,41 @@ out:
     return done;
 }
 
-/* A slot of .dynamic for one more DT_NEEDED: the first of several DT_NULL, or a mere hint. */
+/* One of several DT_NULL, so that the last still ends the table; NULL when none is left. */
+static const Elf64_Dyn *take_spare(const struct image *image, struct plan *plan)
+{
+    size_t at = image->dynamic_count + plan->spare_used;
+
+    if (at + 1 >= image->dynamic_capacity || image->dynamic[at + 1].d_tag != DT_NULL)
+        return NULL;
+    plan->spare_used++;
+    return &image->dynamic[at];
+}
+
+static bool edit_runpath(const struct image *image, const struct patch_options *options,
+                         struct strings *strings, struct plan *plan, struct patch_error *error)
+{
+    const Elf64_Dyn *slot = runpath_entry(image);
+    Elf64_Dyn entry = {.d_tag = slot != NULL ? slot->d_tag : DT_RUNPATH};
+    uint32_t name = 0;
+
+    if (!runpath_wanted(image, options))
+        return true;
+    if (slot == NULL)
+        slot = take_spare(image, plan);
+    if (slot == NULL)
+        return error_set_at(error, PATCH_NO_DYNAMIC_SLOT, ".dynamic",
+                            image_dynamic_offset(image, &image->dynamic[image->dynamic_count]),
+                            "no spare DT_NULL to make room for DT_RUNPATH");
+    char *value = runpath_value(image, options);
+    bool added = value != NULL ? add_string(strings, "", value, &name, error) : error_memory(error);
+    free(value);
+    entry.d_un.d_val = name;
+    return added &&
+           edits_add(plan, image_dynamic_offset(image, slot), &entry, sizeof(entry), error);
+}
+
+/* A slot of .dynamic for one more DT_NEEDED: a spare one, or a mere hint. */
 static bool edit_needed(const struct image *image, uint32_t name, struct plan *plan,
                         struct patch_error *error)
 {
@@ -235,13 +275,10 @@ static bool edit_needed(const struct image *image, uint32_t name, struct plan *p
         const char *name;
     } hints[] = {{DT_RELACOUNT, "DT_RELACOUNT"}, {DT_RELCOUNT, "DT_RELCOUNT"}};
     Elf64_Dyn needed = {.d_tag = DT_NEEDED, .d_un.d_val = name};
-    const Elf64_Dyn *slot = NULL;
+    const Elf64_Dyn *slot = take_spare(image, plan);
 
-    if (image->dynamic_count + 1 < image->dynamic_capacity &&
-        image->dynamic[image->dynamic_count + 1].d_tag == DT_NULL) {
-        slot = &image->dynamic[image->dynamic_count];
+    if (slot != NULL)
         plan->needed_slot = "spare";
-    }
     for (size_t i = 0; slot == NULL && i < sizeof(hints) / sizeof(hints[0]); i++) {
         slot = image_dynamic(image, hints[i].tag);
         plan->needed_slot = hints[i].name;
@@ -338,9 +375,12 @@ static bool make(const struct image *image, const struct imports *imports,
         !edit_symbols(image, list, imports->pending, plan, error) ||
         !edit_hash(image, list, imports->pending, strings, plan, error))
         return false;
-    plan->needed_slot = "present";
-    if (!imports->runtime_needed && (!add_string(strings, "", options->runtime, &runtime, error) ||
-                                     !edit_needed(image, runtime, plan, error)))
+    plan->needed_slot = imports->pending > 0 || imports->runtime_needed ? "present" : "";
+    if (imports->pending > 0 && !imports->runtime_needed &&
+        (!add_string(strings, "", options->runtime, &runtime, error) ||
+         !edit_needed(image, runtime, plan, error)))
+        return false;
+    if (!edit_runpath(image, options, strings, plan, error))
         return false;
     return find_place(image, options, strings, plan, error);
 }
@@ -353,14 +393,14 @@ enum patch_outcome plan_make(const struct image *image, const struct imports *im
 
     memset(plan, 0, sizeof(*plan));
     plan->needed_slot = imports->runtime_needed ? "present" : "";
-    if (!plan_check_protected(image, imports, options, error) ||
-        !check_other_runtime(imports, options, error))
+    if (options->functions[0] != NULL && (!plan_check_protected(image, imports, options, error) ||
+                                          !check_other_runtime(imports, options, error)))
         return PATCH_FAILED;
-    if (imports->pending == 0)
+    if (imports->pending == 0 && !runpath_wanted(image, options))
         return PATCH_NOTHING;
     if (!check_overlay(image, options, error) || !check_symbols(image, imports, error))
         return PATCH_FAILED;
-    struct renamed *list = calloc(imports->count, sizeof(*list));
+    struct renamed *list = calloc(imports->count + 1, sizeof(*list));
     if (list == NULL) {
         error_memory(error);
         return PATCH_FAILED;

@@ -25,6 +25,7 @@ struct plan {
     uint8_t *table; /* the new .dynstr */
     size_t table_size;
     size_t record;           /* where the undo record stands in it */
+    size_t spare_used;       /* DT_NULL entries that are taken */
     const char *needed_slot; /* "spare", "DT_RELACOUNT", "DT_RELCOUNT" or "present" */
 };
 
@@ -40,5 +41,8 @@ void plan_finish(struct plan *plan);
 PATCH_MUST_CHECK bool plan_check_protected(const struct image *image, const struct imports *imports,
                                            const struct patch_options *options,
                                            struct patch_error *error);
+
+/* The same by name alone, for a library that is not read. */
+bool plan_name_protected(const char *soname);
 
 #endif

@@ -14,18 +14,18 @@ struct search_machine;
 /* The same for all objects of one closure. */
 struct search {
     const struct search_machine *machine;
-    unsigned char class; /* EI_CLASS */
-    unsigned char order; /* EI_DATA */
+    unsigned char class;     /* EI_CLASS */
+    unsigned char order;     /* EI_DATA */
     const char *environment; /* LD_LIBRARY_PATH, or NULL; borrowed */
     struct ldcache cache;
 };
 
 /* One that needs others. */
 struct search_object {
-    const char *folder;  /* of its file, for $ORIGIN */
-    const char *rpath;   /* NULL: none, or a DT_RUNPATH overrides it */
-    const char *runpath; /* or NULL */
-    bool no_default;     /* DF_1_NODEFLIB */
+    const char *folder;                 /* of its file, for $ORIGIN */
+    const char *rpath;                  /* NULL: none, or a DT_RUNPATH overrides it */
+    const char *runpath;                /* or NULL */
+    bool no_default;                    /* DF_1_NODEFLIB */
     const struct search_object *loader; /* that needed it first, or NULL */
 };
 
