@@ -17,10 +17,12 @@
 #include <unistd.h>
 
 struct patch_change {
-    char *path;    /* destination, resolved */
-    int folder;    /* of the destination */
-    int fd;        /* of the new content */
-    char name[48]; /* under which the new content stands in the folder; "" while it has none */
+    struct stat input; /* as it was read */
+    bool in_place;     /* the destination is the input */
+    char *path;        /* destination, resolved */
+    int folder;        /* of the destination */
+    int fd;            /* of the new content */
+    char name[48];     /* under which the new content stands in the folder; "" while it has none */
 };
 
 /* --- destination -------------------------------------------------------------------------------
@@ -229,9 +231,11 @@ bool change_create(const struct file *input, char *path, const uint8_t *bytes, u
     change->path = path;
     change->folder = -1;
     change->fd = -1;
+    change->input = input->status;
+    change->in_place = strcmp(path, input->path) == 0;
     if (!open_folder(change, error) || !open_temporary(change, error) ||
         !write_all(change->fd, bytes, size, error) ||
-        !copy_metadata(input, change->fd, strcmp(path, input->path) == 0, error)) {
+        !copy_metadata(input, change->fd, change->in_place, error)) {
         patch_discard(change);
         return false;
     }
@@ -279,10 +283,26 @@ static bool give_name(struct patch_change *change, bool *visible, struct patch_e
     return true;
 }
 
+/* An upgrade that came in between must not be undone by a version of the old file. */
+static bool check_still_there(const struct patch_change *change, struct patch_error *error)
+{
+    struct stat now;
+    const struct stat *then = &change->input;
+
+    if (!change->in_place)
+        return true;
+    if (fstatat(change->folder, file_base_name(change->path), &now, AT_SYMLINK_NOFOLLOW) != 0)
+        return error_system(error, "the file is gone");
+    if (now.st_ino == then->st_ino && now.st_dev == then->st_dev && now.st_size == then->st_size &&
+        now.st_mtim.tv_sec == then->st_mtim.tv_sec && now.st_mtim.tv_nsec == then->st_mtim.tv_nsec)
+        return true;
+    return error_set(error, PATCH_CHANGED_SINCE, "somebody else changed it meanwhile");
+}
+
 bool patch_commit(struct patch_change *change, struct patch_error *error)
 {
     bool visible = false;
-    bool done = give_name(change, &visible, error);
+    bool done = check_still_there(change, error) && give_name(change, &visible, error);
 
     if (done && !visible) {
         done = renameat(change->folder, change->name, change->folder,

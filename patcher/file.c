@@ -6,6 +6,7 @@
 
 #include "error.h"
 
+#include <elf.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
@@ -30,6 +31,19 @@ static bool read_all(struct file *file, struct patch_error *error)
     return true;
 }
 
+/* Of what is no ELF file, the beginning is enough to say what it is. */
+static uint64_t size_to_read(const struct file *file)
+{
+    enum { BEGINNING = 64 };
+    uint64_t size = (uint64_t)file->status.st_size;
+    char magic[SELFMAG];
+
+    if (size <= BEGINNING || (pread(file->fd, magic, sizeof(magic), 0) == (ssize_t)sizeof(magic) &&
+                              memcmp(magic, ELFMAG, SELFMAG) == 0))
+        return size;
+    return BEGINNING;
+}
+
 bool file_read(struct file *file, const char *path, struct patch_error *error)
 {
     memset(file, 0, sizeof(*file));
@@ -51,7 +65,7 @@ bool file_read(struct file *file, const char *path, struct patch_error *error)
                   S_ISDIR(file->status.st_mode) ? "is a directory" : "is not a regular file");
         goto fail;
     }
-    file->size = (uint64_t)file->status.st_size;
+    file->size = size_to_read(file);
     file->bytes = malloc(file->size != 0 ? file->size : 1);
     if (file->bytes == NULL) {
         error_memory(error);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
  * The content of one input file, read into memory: a mapping would fault when somebody truncates
- * the file meanwhile.
+ * the file meanwhile. Of a file that is not ELF only the beginning is read.
  */
 #ifndef PATCHER_FILE_H
 #define PATCHER_FILE_H

@@ -112,7 +112,8 @@ static enum patch_outcome build(const struct image *image, const struct imports 
         return outcome;
     report->needed_slot = plan.needed_slot;
     report->layout = plan.place.layout;
-    if (outcome == PATCH_READY && !rewrite_apply(image, &plan, bytes, size, error))
+    if (outcome == PATCH_READY && (!rewrite_apply(image, &plan, bytes, size, error) ||
+                                   !rewrite_check(image, options, *bytes, *size, error)))
         outcome = PATCH_FAILED;
     plan_finish(&plan);
     if (outcome != PATCH_FAILED &&

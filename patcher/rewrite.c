@@ -5,6 +5,7 @@
 #include "rewrite.h"
 
 #include "error.h"
+#include "imports.h"
 #include "undo.h"
 
 #include <stdlib.h>
@@ -33,4 +34,36 @@ bool rewrite_apply(const struct image *image, const struct plan *plan, uint8_t *
     *bytes = out;
     *size = total;
     return true;
+}
+
+static bool leads_back(const struct image *patched, const struct image *image)
+{
+    struct undo undo;
+    uint8_t *bytes;
+    uint64_t size;
+
+    if (!undo_find(patched, &undo) || !undo_restore(patched, &undo, &bytes, &size, NULL))
+        return false;
+    bool same = size == image->size && memcmp(bytes, image->bytes, size) == 0;
+    free(bytes);
+    return same;
+}
+
+bool rewrite_check(const struct image *image, const struct patch_options *options,
+                   const uint8_t *bytes, uint64_t size, struct patch_error *error)
+{
+    struct image *patched = NULL;
+    struct imports imports = {0};
+    struct patch_error reason = {0};
+    bool done = image_parse(bytes, size, &patched, &reason) &&
+                imports_collect(patched, options, &imports, &reason);
+
+    if (!done)
+        error_set(error, PATCH_MALFORMED, "its tables lie across each other: %s", reason.reason);
+    else if (imports.pending != 0 || (imports.redirected != 0 && !imports.runtime_needed) ||
+             !leads_back(patched, image))
+        done = error_set(error, PATCH_MALFORMED, "its tables lie across each other");
+    imports_finish(&imports);
+    image_destroy(patched);
+    return done;
 }

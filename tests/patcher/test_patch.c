@@ -232,6 +232,25 @@ START_TEST(a_write_that_fails_leaves_the_old_file_and_no_litter)
 }
 END_TEST
 
+START_TEST(a_file_that_somebody_replaced_meanwhile_is_not_overwritten)
+{
+    struct fixture upgrade;
+    struct patch_error error;
+    struct patch_change *change = NULL;
+    const char *path = fixture_copy("liblazy.so", "a.so");
+
+    ck_assert_int_eq(patch_prepare(path, NULL, &fixture_options, &change, NULL, &error),
+                     PATCH_READY);
+    ck_assert_int_eq(rename(fixture_copy("libbss.so", "b.so"), path), 0);
+    fixture_read(&upgrade, path);
+    ck_assert(!patch_commit(change, &error));
+    ck_assert_int_eq(error.code, PATCH_CHANGED_SINCE);
+    check_same(path, &upgrade);
+    ck_assert_uint_eq(fixture_folder_count(), 1);
+    fixture_finish(&upgrade);
+}
+END_TEST
+
 START_TEST(an_output_elsewhere_leaves_the_input_as_it_is)
 {
     struct fixture original, expected;
@@ -362,6 +381,29 @@ START_TEST(what_is_no_regular_file_is_refused_without_waiting)
 }
 END_TEST
 
+/* The versions lie over the ELF header, so that the new one would be written into e_machine. */
+START_TEST(a_file_that_would_come_out_as_nonsense_is_refused)
+{
+    struct fixture f;
+    struct patch_error error;
+    struct patch_options options = fixture_options;
+    const char *path = fixture_copy("liblazy.so", "a.so");
+
+    options.functions = only_recv;
+    fixture_read(&f, path);
+    struct image *image = fixture_parse(&f);
+    uint64_t distance = fixture_symbol(image, "recv") * sizeof(Elf64_Half);
+    image_destroy(image);
+    ck_assert_uint_le(distance, offsetof(Elf64_Ehdr, e_machine));
+    fixture_dynamic(&f, DT_VERSYM)->d_un.d_ptr = offsetof(Elf64_Ehdr, e_machine) - distance;
+    fixture_write(&f, path);
+    ck_assert_int_eq(patch(path, NULL, &options, &error), PATCH_FAILED);
+    ck_assert_int_eq(error.code, PATCH_MALFORMED);
+    check_same(path, &f);
+    fixture_finish(&f);
+}
+END_TEST
+
 START_TEST(a_refused_file_is_left_untouched)
 {
     struct fixture f;
@@ -392,12 +434,14 @@ int main(void)
         a_dry_run_reports_and_writes_nothing,
         nothing_is_visible_before_the_commit_and_after_a_discard,
         a_write_that_fails_leaves_the_old_file_and_no_litter,
+        a_file_that_somebody_replaced_meanwhile_is_not_overwritten,
         an_output_elsewhere_leaves_the_input_as_it_is,
         mode_times_and_attributes_follow_both_ways,
         a_symbolic_link_stays_and_its_target_is_patched,
         a_hard_link_is_refused_unless_asked_for,
         a_process_that_has_the_old_file_open_keeps_it,
         what_is_no_regular_file_is_refused_without_waiting,
+        a_file_that_would_come_out_as_nonsense_is_refused,
         a_refused_file_is_left_untouched,
     };
     return FIXTURE_RUN("patch", tests);
