@@ -6,6 +6,7 @@ own process id and removed. As root they run as `nobody`, because PostgreSQL ref
 Also a program: `servers.py mariadb -- COMMAND...` runs COMMAND with {socket} replaced.
 """
 import asyncio
+import atexit
 import contextlib
 import glob
 import os
@@ -35,7 +36,7 @@ def _wrapper(owner, stop_signal):
 
 
 def _tool(name, *folders):
-    path = shutil.which(name, path=os.pathsep.join([os.environ.get("PATH", ""), *folders]))
+    path = shutil.which(name, path=os.pathsep.join([*folders, os.environ.get("PATH", "")]))
     if path is None:
         raise ServerError(f"{name} is not installed")
     return path
@@ -57,6 +58,7 @@ class _Server:
         self.folder = tempfile.mkdtemp(prefix="green-")
         self._log = os.path.join(self.folder, "log")
         self._process = None
+        atexit.register(self._stop)  # a second call does nothing
         try:
             os.chmod(self.folder, 0o711)
             if owner:

@@ -5,6 +5,7 @@ the comparison of many waits at once with the same waits one after another.
 GREENIFY_BUILD names the build folder. Lines that begin with "figure: " are for people: they carry
 what was measured, and `./quickstart test` repeats them at its end.
 """
+import atexit
 import collections
 import hashlib
 import os
@@ -12,7 +13,6 @@ import re
 import shutil
 import signal
 import subprocess
-import sys
 import tempfile
 import unittest
 
@@ -61,6 +61,7 @@ class Libraries:
 
     def __init__(self, sonames=LIBRARIES):
         self.folder = tempfile.mkdtemp(prefix="green-lib-")
+        atexit.register(self.remove)  # unittest cleans nothing up after KeyboardInterrupt
         self.paths = [os.path.join(self.folder, soname) for soname in sonames]
         for soname, path in zip(sonames, self.paths):
             shutil.copyfile(system_library(soname), path)
@@ -157,8 +158,9 @@ class EndToEnd(unittest.TestCase):
 
 
 def _terminated(*_):
-    """So that servers and folders are taken away when the test is stopped from outside."""
-    sys.exit(128 + signal.SIGTERM)
+    """Servers and folders are taken away when the test is stopped from outside: the one exception
+    that unittest does not take for a failure of the test."""
+    raise KeyboardInterrupt
 
 
 def main():
