@@ -38,6 +38,7 @@ struct walk {
     struct node **nodes;
     size_t count;
     size_t capacity;
+    char *runtime;   /* its path, once found */
     bool everything; /* nothing is exempt: the walk of the runtime itself */
 };
 
@@ -76,6 +77,7 @@ static void walk_finish(struct walk *walk)
     for (size_t i = 0; i < walk->count; i++)
         node_destroy(walk->nodes[i]);
     free(walk->nodes);
+    free(walk->runtime);
     search_finish(&walk->search);
 }
 
@@ -350,7 +352,9 @@ static bool walk_need(struct walk *walk, struct node *node, const char *name,
 
 static bool walk_follow(struct walk *walk, struct node *node, struct patch_error *error)
 {
-    if (node->member.exempt && !walk->everything)
+    bool first = node == walk->nodes[0];
+
+    if (node->member.exempt && !first && !walk->everything)
         return true;
     node->member.needs = calloc(node->wanted_count + 1, sizeof(*node->member.needs));
     if (node->member.needs == NULL)
@@ -378,16 +382,16 @@ static bool walk_from(struct walk *walk, char *path, struct patch_error *error)
 
 /* --- what the runtime needs ------------------------------------------------------------------- */
 
-/* The file that the runtime's name leads to from the first object, or NULL. */
-static bool find_runtime(const struct walk *walk, char **path, struct patch_error *error)
+/* The file that the runtime's name leads to from the first object. */
+static bool find_runtime(struct walk *walk, struct patch_error *error)
 {
     const struct search_object *first = &walk->nodes[0]->object;
     const char *runtime = walk->options->runtime;
     enum patch_found found;
 
-    if (!search_find(&walk->search, first, runtime, path, &found) ||
-        (*path == NULL &&
-         !search_find(&walk->search, first, file_base_name(runtime), path, &found)))
+    if (!search_find(&walk->search, first, runtime, &walk->runtime, &found) ||
+        (walk->runtime == NULL &&
+         !search_find(&walk->search, first, file_base_name(runtime), &walk->runtime, &found)))
         return error_memory(error);
     return true;
 }
@@ -401,10 +405,13 @@ static bool exempt_runtime(struct walk *walk, struct patch_error *error)
     char *path;
     bool done = true;
 
-    if (!find_runtime(walk, &path, error))
+    if (!find_runtime(walk, error))
         return false;
+    if (walk->runtime == NULL)
+        return true;
+    path = strdup(walk->runtime);
     /* A runtime that cannot be read protects nothing, and verify will speak of it. */
-    if (path != NULL && !walk_from(&own, path, &reason) && reason.code == PATCH_MEMORY)
+    if (path == NULL || (!walk_from(&own, path, &reason) && reason.code == PATCH_MEMORY))
         done = error_memory(error);
     for (size_t i = 0; i < own.count; i++) {
         size_t same = walk_find_file(walk, own.nodes[i]->device, own.nodes[i]->inode);
@@ -432,6 +439,8 @@ static bool give_out(struct walk *walk, struct patch_closure **out, struct patch
         walk->nodes[i]->member = (struct patch_member){0};
     }
     closure->count = walk->count;
+    closure->runtime = walk->runtime;
+    walk->runtime = NULL;
     *out = closure;
     return true;
 }
@@ -465,16 +474,20 @@ void patch_closure_destroy(struct patch_closure *closure)
     for (size_t i = 0; i < closure->count; i++)
         member_finish(&closure->members[i]);
     free(closure->members);
+    free(closure->runtime);
     free(closure);
 }
 
 const char *patch_found_name(enum patch_found found)
 {
     static const char *const names[] = {
-        [PATCH_FOUND_NOWHERE] = "nowhere", [PATCH_FOUND_GIVEN] = "given",
-        [PATCH_FOUND_LOADED] = "loaded",   [PATCH_FOUND_PATH] = "path",
-        [PATCH_FOUND_RPATH] = "rpath",     [PATCH_FOUND_ENVIRONMENT] = "environment",
-        [PATCH_FOUND_RUNPATH] = "runpath", [PATCH_FOUND_CACHE] = "cache",
+        [PATCH_FOUND_NOWHERE] = "nowhere",
+        [PATCH_FOUND_LOADED] = "loaded",
+        [PATCH_FOUND_PATH] = "path",
+        [PATCH_FOUND_RPATH] = "rpath",
+        [PATCH_FOUND_ENVIRONMENT] = "environment",
+        [PATCH_FOUND_RUNPATH] = "runpath",
+        [PATCH_FOUND_CACHE] = "cache",
         [PATCH_FOUND_DEFAULT] = "default",
     };
 

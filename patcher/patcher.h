@@ -66,7 +66,7 @@ const char *patch_layout_name(enum patch_layout layout); /* "none", "cave", "ext
 struct patch_report {
     enum patch_layout layout;
     const char *machine;     /* "x86-64", "AArch64"; static storage */
-    const char *needed_slot; /* "spare", "DT_RELACOUNT" or "present"; static storage */
+    const char *needed_slot; /* "spare", "DT_RELACOUNT", "DT_RELCOUNT" or "present"; static storage */
     size_t redirected;       /* undefined symbols that are redirected */
     size_t relocations;      /* relocations that follow them */
     uint64_t size_before;    /* of the file, in bytes */
@@ -77,7 +77,8 @@ void patch_report_finish(struct patch_report *report);
 
 /* --- change: a new version of one file, complete but not yet visible -------------------------- */
 
-/* Several files are one transaction: prepare each, then commit each, or discard all. */
+/* Several files are one transaction: prepare each, then commit each, or discard all. Each change
+ * holds two file descriptors. */
 struct patch_change;
 
 enum patch_outcome {
@@ -89,7 +90,10 @@ enum patch_outcome {
 /* Plans the redirection of `input` and writes the result to a temporary file beside `output`
  * (NULL: beside `input` itself, symbolic links resolved, to replace it), with mode, owner, times,
  * extended attributes and ACLs of the input, and synced. `report` may be NULL, `change` may be NULL
- * for a dry run, which writes nothing. The caller owns *change. */
+ * for a dry run, which writes nothing. The caller owns *change.
+ * A file that was patched before, for fewer functions, is planned anew from its original, for the
+ * earlier and the new functions together, so that one revert leads back to that; where another tool
+ * edited it since, it is patched as it stands, and a revert leads back to there. */
 PATCH_MUST_CHECK enum patch_outcome
 patch_prepare(const char *input, const char *output, const struct patch_options *options,
               struct patch_change **change, struct patch_report *report, struct patch_error *error);
@@ -103,7 +107,9 @@ PATCH_MUST_CHECK enum patch_outcome patch_prepare_revert(const char *input, cons
                                                          struct patch_report *report,
                                                          struct patch_error *error);
 
-/* Renames the temporary file over its destination and syncs the folder. Frees the change. */
+/* Gives the new version the name of its destination, in one step, and syncs the folder. Frees the
+ * change, also on failure. Fails with PATCH_CHANGED_SINCE when the input that it would replace is not
+ * the one that was read. */
 PATCH_MUST_CHECK bool patch_commit(struct patch_change *change, struct patch_error *error);
 
 /* Removes the temporary file. Frees the change. Accepts NULL. */
@@ -167,7 +173,6 @@ void patch_scan_destroy(struct patch_scan *scan); /* accepts NULL */
 /* By what the loader finds a library. */
 enum patch_found {
     PATCH_FOUND_NOWHERE,
-    PATCH_FOUND_GIVEN,  /* the file that the closure begins with */
     PATCH_FOUND_LOADED, /* another member goes by this name */
     PATCH_FOUND_PATH,   /* the entry is itself a path */
     PATCH_FOUND_RPATH,
@@ -203,6 +208,7 @@ struct patch_member {
 struct patch_closure {
     struct patch_member *members;
     size_t count;
+    char *runtime; /* the file that options->runtime leads to from here, or NULL */
 };
 
 /* Follows the DT_NEEDED entries of `input` as ld.so(8) does, with this process's LD_LIBRARY_PATH.

@@ -100,7 +100,7 @@ static int suffix_shift(const char *suffix)
     return 10 * (int)(letter - letters + 1);
 }
 
-static bool set_bss_limit(struct settings *settings, const char *value, char *reason, size_t size)
+static bool parse_size(const char *value, uint64_t *bytes, char *reason, size_t size)
 {
     char *end;
     unsigned long long number;
@@ -115,13 +115,40 @@ static bool set_bss_limit(struct settings *settings, const char *value, char *re
         snprintf(reason, size, "'%s' is no size: a number above 0, with K, M or G at most", value);
         return false;
     }
-    settings->bss_limit = (uint64_t)number << shift;
+    *bytes = (uint64_t)number << shift;
     return true;
+}
+
+static bool set_bss_limit(struct settings *settings, const char *value, char *reason, size_t size)
+{
+    return parse_size(value, &settings->bss_limit, reason, size);
 }
 
 const struct option_row option_bss_limit = {
     '\0', "bss-limit", "SIZE",
     "most zero bytes of .bss that may be written into the file (default 64M)", set_bss_limit};
+
+static bool set_size_limit(struct settings *settings, const char *value, char *reason, size_t size)
+{
+    return parse_size(value, &settings->size_limit, reason, size);
+}
+
+const struct option_row option_size_limit = {'\0', "size-limit", "SIZE",
+                                             "most bytes that the wheel may unpack to (default 8G)",
+                                             set_size_limit};
+
+static bool set_runtime_file(struct settings *settings, const char *value, char *reason,
+                             size_t size)
+{
+    settings->runtime_file = value;
+    return not_empty(value, reason, size);
+}
+
+const struct option_row option_runtime_file = {
+    '\0', "runtime-file", "FILE",
+    "the runtime to put into the package (default: where the loader\n"
+    "would find it, or where it stands beside this command)",
+    set_runtime_file};
 
 /* A switch: what it sets in `settings`, and its row. It takes no value and cannot fail. */
 #define SWITCH(id, letter, name, assignment, help)                                                 \
@@ -137,6 +164,12 @@ SWITCH(allow_hard_links, '\0', "allow-hard-links", allow_hard_links = true,
        "rewrite a file that has other names; those keep the old content");
 SWITCH(allow_overlay, '\0', "allow-overlay", allow_overlay = true,
        "accept bytes behind the last thing that the ELF headers describe");
+SWITCH(deps, '\0', "deps", deps = true,
+       "also the libraries that they need, as the loader finds them");
+SWITCH(revert, '\0', "revert", revert = true, "give the originals back");
+SWITCH(strict, '\0', "strict", strict = true, "change nothing if one file is refused");
+SWITCH(unsign, '\0', "drop-signatures", unsign = true,
+       "leave out RECORD.jws and RECORD.p7s, which cannot hold any more");
 SWITCH(dry_run, 'n', "dry-run", dry_run = true, "say what would be done, write nothing");
 SWITCH(load, '\0', "load", load = true,
        "also load the file in a child process and see where each call would go");

@@ -11,6 +11,7 @@
 #include <inttypes.h>
 #include <limits.h>
 #include <stdio.h>
+#include <string.h>
 
 static const char *nothing(const struct patch_report *report)
 {
@@ -38,6 +39,12 @@ static void describe(const struct report *report, const struct settings *setting
     char name[2 * PATH_MAX + 8];
     char size[80];
 
+    if (facts->redirected == 0) {
+        report_line(report, "%s: %s beside the libraries that it goes with",
+                    rewriting_name(file, name, sizeof(name)),
+                    file->state == TRANSACTION_WRITTEN ? "put" : "would be put");
+        return;
+    }
     report_line(report, "%s: %zu function%s %s to %s (%zu relocation%s; layout %s, %s)",
                 rewriting_name(file, name, sizeof(name)), facts->redirected,
                 plural(facts->redirected),
@@ -49,21 +56,27 @@ static void describe(const struct report *report, const struct settings *setting
         report_detail(report, "  %s", facts->names[i]);
 }
 
+/* Copies whose runtime stands at a place of their own find each other the same way. */
+static void choose(struct deps *deps, const struct settings *settings)
+{
+    if (settings->folder != NULL && strncmp(settings->runtime, "$ORIGIN/", 8) == 0)
+        deps_choose_standing_alone(deps, settings);
+    else
+        deps_choose_hooked(deps);
+}
+
 static enum exit_status run(const struct settings *settings)
 {
-    static const struct rewriting patching = {"patch", patch_prepare, nothing, describe};
+    static const struct rewriting patching = {"patch", patch_prepare, choose, nothing, describe};
 
     return rewriting_run(settings, &patching);
 }
 
 static const struct option_row *const options[] = {
-    &option_output,        &option_folder,
-    &option_hooks,         &option_runtime,
-    &option_bss_limit,     &option_allow_hard_links,
-    &option_allow_overlay, &option_dry_run,
-    &option_json,          &option_quiet,
-    &option_verbose,       &option_help,
-    &option_version,       NULL,
+    &option_output,        &option_folder,  &option_deps,      &option_runtime_file,
+    &option_hooks,         &option_runtime, &option_bss_limit, &option_allow_hard_links,
+    &option_allow_overlay, &option_dry_run, &option_json,      &option_quiet,
+    &option_verbose,       &option_help,    &option_version,   NULL,
 };
 
 const struct command command_patch = {"patch", "FILE...",

@@ -32,17 +32,24 @@ static void describe(const struct report *report, const struct settings *setting
         report_detail(report, "  %s", facts->names[i]);
 }
 
+static void choose(struct deps *deps, const struct settings *settings)
+{
+    (void)settings;
+    deps_choose_all(deps);
+}
+
 static enum exit_status run(const struct settings *settings)
 {
-    static const struct rewriting reverting = {"revert", patch_prepare_revert, nothing, describe};
+    static const struct rewriting reverting = {"revert", patch_prepare_revert, choose, nothing,
+                                               describe};
 
     return rewriting_run(settings, &reverting);
 }
 
 static const struct option_row *const options[] = {
-    &option_output,  &option_folder, &option_allow_hard_links, &option_dry_run,
-    &option_json,    &option_quiet,  &option_verbose,          &option_help,
-    &option_version, NULL,
+    &option_output,  &option_folder,  &option_deps,  &option_allow_hard_links,
+    &option_dry_run, &option_json,    &option_quiet, &option_verbose,
+    &option_help,    &option_version, NULL,
 };
 
 const struct command command_revert = {"revert", "FILE...", "give back the original, byte for byte",

@@ -52,7 +52,7 @@ static void tell_failed(const struct telling *telling, const struct transaction_
 
 static void tell_nothing(const struct telling *telling, const struct transaction_file *file)
 {
-    if (telling->settings->verbosity >= 0)
+    if (telling->settings->verbosity >= (file->secondary ? 1 : 0))
         message(file->input, "nothing to do: %s", telling->rewriting->nothing(&file->report));
 }
 
@@ -108,30 +108,55 @@ static enum exit_status transaction_status(const struct transaction *transaction
     return STATUS_NOTHING;
 }
 
-enum exit_status rewriting_run(const struct settings *settings, const struct rewriting *rewriting)
+void rewriting_report(struct report *report, const struct settings *settings,
+                      const struct rewriting *rewriting, const struct transaction *transaction)
 {
-    struct transaction transaction;
-    struct report report;
-    struct telling telling = {&report, settings, rewriting};
-    enum exit_status status;
+    const struct telling telling = {report, settings, rewriting};
 
-    if (!transaction_init(&transaction, settings))
-        return STATUS_FAULT;
-    transaction_run(&transaction, settings, rewriting->prepare);
-    status = transaction_status(&transaction);
-
-    report_init(&report, rewriting->verb, settings);
-    if (report.json)
-        report_put(&report, report.root, "dry_run", json_boolean(settings->dry_run));
-    for (size_t i = 0; i < transaction.count; i++) {
-        const struct transaction_file *file = &transaction.files[i];
+    if (report->json)
+        report_put(report, report->root, "dry_run", json_boolean(settings->dry_run));
+    for (size_t i = 0; i < transaction->count; i++) {
+        const struct transaction_file *file = &transaction->files[i];
 
         states[file->state].tell(&telling, file);
-        if (report.json)
-            add_json(&report, file);
+        if (report->json)
+            add_json(report, file);
     }
-    if (transaction.interrupted)
+    if (transaction->interrupted)
         message(NULL, "interrupted, nothing was written");
+}
+
+/* The files, or with --deps all that they need. */
+static bool begin(struct deps *deps, struct transaction *transaction,
+                  const struct settings *settings, const struct rewriting *rewriting)
+{
+    *deps = (struct deps){0};
+    if (!settings->deps)
+        return transaction_init(transaction, settings);
+    if (!deps_find(deps, settings))
+        return false;
+    rewriting->choose(deps, settings);
+    return deps_transaction(deps, settings, transaction);
+}
+
+enum exit_status rewriting_run(const struct settings *settings, const struct rewriting *rewriting)
+{
+    enum exit_status status = STATUS_FAULT;
+    struct transaction transaction;
+    struct report report;
+    struct deps deps;
+
+    if (!begin(&deps, &transaction, settings, rewriting))
+        goto out;
+    transaction_run(&transaction, settings, rewriting->prepare);
+    status = transaction_status(&transaction);
+    report_init(&report, rewriting->verb, settings);
+    rewriting_report(&report, settings, rewriting, &transaction);
+    if (!settings->dry_run && !deps_link_aliases(&deps, settings, &transaction))
+        status = STATUS_FAULT;
     transaction_finish(&transaction);
-    return report_finish(&report, status);
+    status = report_finish(&report, status);
+out:
+    deps_finish(&deps);
+    return status;
 }

@@ -6,6 +6,7 @@
 #define GREENIFY_REWRITING_H
 
 #include "command.h"
+#include "deps.h"
 #include "report.h"
 #include "transaction.h"
 
@@ -13,12 +14,18 @@
 struct rewriting {
     const char *verb;
     transaction_prepare *prepare;
+    /* Which of the libraries that --deps finds this is about. */
+    void (*choose)(struct deps *deps, const struct settings *settings);
     /* Why there was nothing to do, for the message. */
     const char *(*nothing)(const struct patch_report *report);
     /* The text about a file that was written, or would be (`file->state` tells). */
     void (*describe)(const struct report *report, const struct settings *settings,
                      const struct transaction_file *file);
 };
+
+/* The line about each file of a transaction that was run, and the member "files". */
+void rewriting_report(struct report *report, const struct settings *settings,
+                      const struct rewriting *rewriting, const struct transaction *transaction);
 
 enum exit_status rewriting_run(const struct settings *settings, const struct rewriting *rewriting);
 

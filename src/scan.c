@@ -5,6 +5,7 @@
 #include "command.h"
 
 #include "option.h"
+#include "outline.h"
 #include "report.h"
 #include "rewriting.h"
 #include "settings.h"
@@ -163,23 +164,71 @@ static enum exit_status scan_file(struct report *report, const char *file,
     return status;
 }
 
+/* Under -v also where each library makes its calls. */
+static void scan_members(struct report *report, const struct patch_closure *closure,
+                         const struct patch_options *options)
+{
+    struct patch_error error;
+
+    for (size_t i = 0; i < closure->count; i++) {
+        const struct patch_member *member = &closure->members[i];
+        struct patch_scan *scan;
+
+        if (member->exempt || member->function_count == 0)
+            continue;
+        if (patch_scan(member->path, options, &scan, &error)) {
+            print_scan(report, member->path, scan);
+            patch_scan_destroy(scan);
+        } else {
+            message_failure(member->path, &error);
+        }
+    }
+}
+
+static enum exit_status scan_closure(struct report *report, const char *file,
+                                     const struct patch_options *options)
+{
+    struct patch_closure *closure;
+    struct patch_error error;
+    enum exit_status status;
+    json_t *object = report_file(report, file);
+
+    if (!patch_closure_find(file, options, &closure, &error)) {
+        message_failure(file, &error);
+        if (report->json)
+            report_put(report, object, "error", report_failure(&error));
+        return STATUS_FAULT;
+    }
+    if (report->json)
+        report_put(report, object, "members", outline_json(report, closure));
+    else
+        outline_print(report, closure);
+    if (!report->json && report->verbosity > 0)
+        scan_members(report, closure, options);
+    status = outline_functions(closure) > 0 ? STATUS_DONE : STATUS_NOTHING;
+    patch_closure_destroy(closure);
+    return status;
+}
+
 static enum exit_status run(const struct settings *settings)
 {
+    enum exit_status (*scan)(struct report *, const char *, const struct patch_options *) =
+        settings->deps ? scan_closure : scan_file;
     struct patch_options options = settings_patch_options(settings);
     size_t counts[STATUS_NOTHING + 1] = {0};
     struct report report;
 
     report_init(&report, "scan", settings);
     for (size_t i = 0; i < settings->file_count; i++)
-        counts[scan_file(&report, settings->files[i], &options)]++;
+        counts[scan(&report, settings->files[i], &options)]++;
     return report_finish(&report, counts[STATUS_FAULT] > 0  ? STATUS_FAULT
                                   : counts[STATUS_DONE] > 0 ? STATUS_DONE
                                                             : STATUS_NOTHING);
 }
 
 static const struct option_row *const options[] = {
-    &option_hooks,   &option_runtime, &option_json,    &option_quiet,
-    &option_verbose, &option_help,    &option_version, NULL,
+    &option_deps,    &option_hooks, &option_runtime, &option_json, &option_quiet,
+    &option_verbose, &option_help,  &option_version, NULL,
 };
 
 const struct command command_scan = {

@@ -124,6 +124,8 @@ static bool check_operands(const struct settings *settings, const struct command
         message(NULL, "-o and -d exclude each other");
     else if (settings->output != NULL && settings->file_count > 1)
         message(NULL, "-o takes one input, -d takes several");
+    else if (settings->output != NULL && settings->deps)
+        message(NULL, "-o takes one input, and --deps may find more; -d takes several");
     else
         return true;
     return false;
@@ -172,7 +174,7 @@ void settings_finish(struct settings *settings)
     hooklist_destroy(settings->hooks);
 }
 
-enum { HELP_COLUMN = 26 };
+enum { HELP_COLUMN = 28 };
 
 /* One option; further lines of its text stand below the first. */
 static void print_row(const struct option_row *row)

@@ -27,6 +27,12 @@ struct settings {
     uint64_t bss_limit; /* 0: the patcher's own */
     bool allow_hard_links;
     bool allow_overlay;
+    bool deps;                /* also the libraries that the files need */
+    bool revert;              /* tree: give the originals back */
+    bool strict;              /* tree: one refusal fails all */
+    bool unsign;              /* wheel: drop signatures */
+    uint64_t size_limit;      /* wheel: most bytes that it may unpack to; 0: the default */
+    const char *runtime_file; /* the library to put into a package, or NULL: looked for */
     bool dry_run;
     bool load;
     bool json;

@@ -4,6 +4,7 @@
  */
 #include "transaction.h"
 
+#include "progress.h"
 #include "report.h"
 #include "settings.h"
 
@@ -42,7 +43,8 @@ static const char *last_component(const char *path)
     return slash != NULL ? slash + 1 : path;
 }
 
-static bool name_target(struct transaction_file *file, const struct settings *settings)
+static bool name_target(struct transaction_file *file, const struct settings *settings,
+                        const char *name)
 {
     file->target = file->input;
     if (settings->output != NULL) {
@@ -53,7 +55,8 @@ static bool name_target(struct transaction_file *file, const struct settings *se
         file->resolved = realpath(file->input, NULL); /* what fails here fails again in prepare */
         return true;
     }
-    if (asprintf(&file->joined, "%s/%s", settings->folder, last_component(file->input)) < 0) {
+    if (asprintf(&file->joined, "%s/%s", settings->folder,
+                 name != NULL ? name : last_component(file->input)) < 0) {
         file->joined = NULL;
         message(NULL, "out of memory");
         return false;
@@ -113,22 +116,34 @@ static bool check_places(const struct settings *settings)
     return true;
 }
 
-bool transaction_init(struct transaction *transaction, const struct settings *settings)
+bool transaction_begin(struct transaction *transaction, const struct settings *settings,
+                       size_t capacity)
 {
-    *transaction = (struct transaction){0};
+    *transaction = (struct transaction){.capacity = capacity};
     if (!check_places(settings))
         return false;
-    transaction->files = calloc(settings->file_count, sizeof(*transaction->files));
-    if (transaction->files == NULL) {
+    transaction->files = calloc(capacity + 1, sizeof(*transaction->files));
+    if (transaction->files == NULL)
         message(NULL, "out of memory");
-        return false;
-    }
-    for (size_t i = 0; i < settings->file_count; i++) {
-        struct transaction_file *file = &transaction->files[transaction->count++];
+    return transaction->files != NULL;
+}
 
-        file->input = settings->files[i];
-        file->state = TRANSACTION_READY;
-        if (!name_target(file, settings) || !check_target(transaction, file)) {
+bool transaction_add(struct transaction *transaction, const struct settings *settings,
+                     const char *input, const char *name)
+{
+    struct transaction_file *file = &transaction->files[transaction->count++];
+
+    file->input = input;
+    file->state = TRANSACTION_READY;
+    return name_target(file, settings, name) && check_target(transaction, file);
+}
+
+bool transaction_init(struct transaction *transaction, const struct settings *settings)
+{
+    if (!transaction_begin(transaction, settings, settings->file_count))
+        return false;
+    for (size_t i = 0; i < settings->file_count; i++) {
+        if (!transaction_add(transaction, settings, settings->files[i], NULL)) {
             transaction_finish(transaction);
             return false;
         }
@@ -187,15 +202,19 @@ static void prepare_file(struct transaction_file *file, const struct settings *s
         [PATCH_NOTHING] = TRANSACTION_NOTHING,
         [PATCH_READY] = TRANSACTION_READY,
     };
+    static const char *const none[] = {NULL};
     struct patch_options options = settings_patch_options(settings);
     const char *output = file->target == file->input ? NULL : file->target;
 
+    options.runpath = file->runpath;
+    if (file->copied)
+        options.functions = none;
     file->state =
         states[prepare(file->input, output, &options, settings->dry_run ? NULL : &file->change,
                        &file->report, &file->error)];
 }
 
-static void discard_all(struct transaction *transaction)
+void transaction_discard(struct transaction *transaction)
 {
     for (size_t i = 0; i < transaction->count; i++) {
         struct transaction_file *file = &transaction->files[i];
@@ -210,7 +229,7 @@ static void discard_all(struct transaction *transaction)
 
 /* A rename that fails when all was prepared in its folder is rare; what was written before it stays
  * written, and the report says so. */
-static void commit_all(struct transaction *transaction)
+void transaction_commit(struct transaction *transaction)
 {
     for (size_t i = 0; i < transaction->count; i++) {
         struct transaction_file *file = &transaction->files[i];
@@ -221,29 +240,44 @@ static void commit_all(struct transaction *transaction)
             patch_commit(file->change, &file->error) ? TRANSACTION_WRITTEN : TRANSACTION_FAILED;
         file->change = NULL;
         if (file->state == TRANSACTION_FAILED) {
-            discard_all(transaction);
+            transaction_discard(transaction);
             return;
         }
     }
 }
 
+void transaction_prepare_all(struct transaction *transaction, const struct settings *settings,
+                             transaction_prepare *prepare, struct transaction_hold *hold)
+{
+    struct progress progress = progress_begin(settings, transaction->count);
+
+    hold->ending = ending_signals();
+    sigprocmask(SIG_BLOCK, &hold->ending, &hold->before);
+    for (size_t i = 0; i < transaction->count && !transaction->interrupted; i++) {
+        progress_show(&progress, i, transaction->files[i].input);
+        if (transaction->files[i].state == TRANSACTION_READY)
+            prepare_file(&transaction->files[i], settings, prepare);
+        transaction->interrupted = is_interrupted(&hold->ending);
+    }
+    progress_end(&progress);
+}
+
+void transaction_release(const struct transaction_hold *hold)
+{
+    sigprocmask(SIG_SETMASK, &hold->before, NULL);
+}
+
 void transaction_run(struct transaction *transaction, const struct settings *settings,
                      transaction_prepare *prepare)
 {
-    sigset_t ending = ending_signals();
-    sigset_t before;
+    struct transaction_hold hold;
 
-    sigprocmask(SIG_BLOCK, &ending, &before);
-    for (size_t i = 0; i < transaction->count && !transaction->interrupted; i++) {
-        if (transaction->files[i].state == TRANSACTION_READY)
-            prepare_file(&transaction->files[i], settings, prepare);
-        transaction->interrupted = is_interrupted(&ending);
-    }
+    transaction_prepare_all(transaction, settings, prepare, &hold);
     if (transaction->interrupted || transaction_count(transaction, TRANSACTION_FAILED) > 0)
-        discard_all(transaction);
+        transaction_discard(transaction);
     else if (!settings->dry_run)
-        commit_all(transaction);
-    sigprocmask(SIG_SETMASK, &before, NULL);
+        transaction_commit(transaction);
+    transaction_release(&hold);
 }
 
 size_t transaction_count(const struct transaction *transaction, enum transaction_state state)

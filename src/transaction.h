@@ -9,6 +9,7 @@
 
 #include "patcher.h"
 
+#include <signal.h>
 #include <stdbool.h>
 #include <stddef.h>
 
@@ -31,19 +32,23 @@ enum transaction_state {
 };
 
 struct transaction_file {
-    const char *input;  /* borrowed from the settings */
+    const char *input;  /* borrowed, as from the settings */
     const char *target; /* what is written: -o, DIR/name or `input`; owned by the transaction */
     enum transaction_state state;
     struct patch_report report; /* in all states but failed and repeated */
     struct patch_error error;   /* when failed */
     struct patch_change *change;
-    char *resolved; /* path that an in-place change will replace; NULL for a copy */
-    char *joined;   /* DIR/name, or NULL */
+    const char *runpath; /* folder to look into first, for this file; borrowed, or NULL */
+    bool copied;         /* only put beside the others: nothing in it is redirected */
+    bool secondary;      /* not named by the user: nobody misses it if there is nothing to do */
+    char *resolved;      /* path that an in-place change will replace; NULL for a copy */
+    char *joined;        /* DIR/name, or NULL */
 };
 
 struct transaction {
     struct transaction_file *files;
     size_t count;
+    size_t capacity;
     bool interrupted; /* a signal came that should have ended us, but did not */
 };
 
@@ -52,10 +57,30 @@ struct transaction {
 bool transaction_init(struct transaction *transaction, const struct settings *settings);
 void transaction_finish(struct transaction *transaction);
 
+/* The same in steps: an empty transaction with room for `capacity` files, and one more file, whose
+ * copy is called `name` in the folder of -d (NULL: as the input is). The new file is the last of
+ * transaction->files. Strings are borrowed. */
+bool transaction_begin(struct transaction *transaction, const struct settings *settings,
+                       size_t capacity);
+bool transaction_add(struct transaction *transaction, const struct settings *settings,
+                     const char *input, const char *name);
+
 /* Prepares all, then writes all or discards all. Does not return when a signal ended the process,
  * which happens after the temporary files are gone. */
 void transaction_run(struct transaction *transaction, const struct settings *settings,
                      transaction_prepare *prepare);
+
+/* The same in steps, with signals held from the first to the last. A caller that has more to write
+ * looks at the prepared files in between, and may give up: then all are discarded. */
+struct transaction_hold {
+    sigset_t ending;
+    sigset_t before;
+};
+void transaction_prepare_all(struct transaction *transaction, const struct settings *settings,
+                             transaction_prepare *prepare, struct transaction_hold *hold);
+void transaction_discard(struct transaction *transaction);
+void transaction_commit(struct transaction *transaction);
+void transaction_release(const struct transaction_hold *hold);
 
 /* How many files are in this state. */
 size_t transaction_count(const struct transaction *transaction, enum transaction_state state);

@@ -4,6 +4,7 @@
  */
 #include "command.h"
 
+#include "deps.h"
 #include "option.h"
 #include "report.h"
 #include "rewriting.h"
@@ -76,22 +77,47 @@ static enum exit_status verify_file(struct report *report, const char *file,
     return readable && tally.faults == 0 ? STATUS_DONE : STATUS_FAULT;
 }
 
-static enum exit_status run(const struct settings *settings)
+static enum exit_status verify_closures(struct report *report, const struct settings *settings)
 {
     enum exit_status status = STATUS_DONE;
+    struct deps deps;
+
+    if (!deps_find(&deps, settings))
+        status = STATUS_FAULT;
+    deps_choose_hooked(&deps);
+    for (size_t i = 0; i < deps.count; i++) {
+        if (deps.files[i].chosen &&
+            verify_file(report, deps.files[i].path, settings) != STATUS_DONE)
+            status = STATUS_FAULT;
+    }
+    deps_finish(&deps);
+    return status;
+}
+
+static enum exit_status verify_files(struct report *report, const struct settings *settings)
+{
+    enum exit_status status = STATUS_DONE;
+
+    for (size_t i = 0; i < settings->file_count; i++) {
+        if (verify_file(report, settings->files[i], settings) != STATUS_DONE)
+            status = STATUS_FAULT;
+    }
+    return status;
+}
+
+static enum exit_status run(const struct settings *settings)
+{
+    enum exit_status status;
     struct report report;
 
     report_init(&report, "verify", settings);
-    for (size_t i = 0; i < settings->file_count; i++) {
-        if (verify_file(&report, settings->files[i], settings) != STATUS_DONE)
-            status = STATUS_FAULT;
-    }
+    status = settings->deps ? verify_closures(&report, settings) : verify_files(&report, settings);
     return report_finish(&report, status);
 }
 
 static const struct option_row *const options[] = {
-    &option_load,    &option_hooks, &option_runtime, &option_json, &option_quiet,
-    &option_verbose, &option_help,  &option_version, NULL,
+    &option_deps,  &option_load,    &option_hooks, &option_runtime, &option_json,
+    &option_quiet, &option_verbose, &option_help,  &option_version, NULL,
 };
 
 const struct command command_verify = {"verify", "FILE...",

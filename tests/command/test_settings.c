@@ -202,6 +202,7 @@ START_TEST(contradictions_are_refused)
     refuse("hooks", "a", "takes no file");
     refuse("patch", "-o  a", "needs a name");
     refuse("patch", "-d  a", "needs a name");
+    refuse("patch", "--deps -o x a", "--deps may find more");
 }
 END_TEST
 
@@ -212,7 +213,7 @@ START_TEST(options_of_other_verbs_are_unknown)
     refuse("patch", "--load a", "--load");
     refuse("revert", "--hooks net a", "--hooks");
     refuse("verify", "--dry-run a", "--dry-run");
-    refuse("patch", "--deps a", "--deps");
+    refuse("hooks", "--deps", "--deps");
     refuse("patch", "--json=x a", "--json");
     refuse("patch", "a -o", "'o'");
     refuse("patch", "a --hooks", "--hooks");
