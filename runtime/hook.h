@@ -9,14 +9,19 @@
 #include <fcntl.h>
 #include <netdb.h>
 #include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
+#include <sys/file.h>
 #include <sys/ioctl.h>
+#include <sys/resource.h>
 #include <sys/select.h>
 #include <sys/sendfile.h>
 #include <sys/socket.h>
 #include <sys/types.h>
 #include <sys/uio.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -43,6 +48,8 @@ __typeof__(poll) __poll;
 __typeof__(select) __select;
 __typeof__(nanosleep) __nanosleep;
 __typeof__(sendmmsg) __sendmmsg;
+__typeof__(wait) __wait;
+__typeof__(waitpid) __waitpid;
 
 #define HOOK(group, name, what)                                                                    \
     __attribute__((visibility("default"))) extern __typeof__(name) greenify_##name;

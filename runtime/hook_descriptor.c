@@ -6,6 +6,7 @@
 #include "descriptor.h"
 #include "hook.h"
 #include "hub.h"
+#include "record_lock.h"
 
 #include <fcntl.h>
 #include <stdarg.h>
@@ -71,10 +72,14 @@ int greenify_setsockopt(int fd, int level, int name, const void *value, socklen_
 int greenify_fcntl(int fd, int command, ...)
 {
     void *argument = THIRD_ARGUMENT(command);
-    int result = fcntl(fd, command, argument);
+    struct hub *hub = hub_current();
+    int result;
 
+    if (hub != NULL && (command == F_SETLKW || command == F_OFD_SETLKW))
+        return record_lock_wait(hub, fd, command, argument);
+    result = fcntl(fd, command, argument);
     if (command == F_SETFL)
-        descriptor_changed(hub_current(), fd);
+        descriptor_changed(hub, fd);
     return result;
 }
 HOOK_SAME(__fcntl, fcntl);

@@ -5,6 +5,8 @@
 #ifndef GREENIFY_HOOKLIST_H
 #define GREENIFY_HOOKLIST_H
 
+#include "hook_groups.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 
@@ -18,7 +20,7 @@ struct hook {
 extern const struct hook hook_rows[];
 extern const size_t hook_row_count;
 
-#define HOOKLIST_DEFAULT "net,poll,time,name"
+#define HOOKLIST_DEFAULT HOOK_GROUPS_DEFAULT
 
 struct hooklist;
 

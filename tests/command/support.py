@@ -28,9 +28,16 @@ def library_path(soname):
     return match[1]
 
 
-def hook_names():
+def hook_names(groups=None):
+    """The names of the hook table, in its order; those of `groups` only, where given."""
     table = (SOURCE / "runtime/hooks.def").read_text()
-    return re.findall(r"^HOOK\(\w+, (\w+),", table, re.M)
+    rows = re.findall(r"^HOOK\((\w+), (\w+),", table, re.M)
+    return [name for group, name in rows if groups is None or group in groups]
+
+
+def default_groups():
+    header = (SOURCE / "runtime/hook_groups.h").read_text()
+    return re.search(r'^#define HOOK_GROUPS_DEFAULT "(.*)"$', header, re.M).group(1).split(",")
 
 
 def compile_library(path, code, *flags):

@@ -12,7 +12,7 @@ import subprocess
 import time
 import unittest
 
-from support import (COMMAND, REAL_LIBRARIES, Case, dynamic_imports, hook_names,
+from support import (COMMAND, REAL_LIBRARIES, Case, default_groups, dynamic_imports, hook_names,
                      runtime_folder, sha256, snapshot)
 
 CLIENT = """
@@ -54,7 +54,7 @@ def for_each_library(test):
 
 
 def hooked(path):
-    return dynamic_imports(path) & set(hook_names())
+    return dynamic_imports(path) & set(hook_names(default_groups()))
 
 
 class RealLibraries(Case):

@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The groups of the hook table (hooks.def), for both sides:
+ *      net      sockets and descriptor I/O
+ *      poll     poll, select, epoll
+ *      time     sleeps
+ *      name     the resolver
+ *      process  waiting for children and commands
+ *      file     what waits for a disk, and file locks
+ */
+#ifndef GREEN_HOOK_GROUPS_H
+#define GREEN_HOOK_GROUPS_H
+
+/* Those that are redirected where nobody chooses, as a list with commas. */
+#define HOOK_GROUPS_DEFAULT "net,poll,time,name"
+
+#endif

@@ -1,0 +1,151 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Hooks of file locks: tried first, so that a free lock costs no worker; waited for on a worker,
+ * where the kernel still finds deadlocks between processes.
+ */
+#include "hook.h"
+#include "hub.h"
+#include "incarnation.h"
+#include "offload.h"
+#include "record_lock.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <sys/file.h>
+
+/* A lock that came too late, after its caller was told that it did not come, is given back. */
+struct lock_job {
+    struct job job;
+    int fd;
+    unsigned incarnation;
+    int operation; /* of flock() */
+    int command;   /* of fcntl(), 0: it is flock() */
+    struct flock range;
+    bool taken_over;
+    int result, error;
+};
+
+static void lock_run(struct job *job)
+{
+    struct lock_job *call = (struct lock_job *)job;
+
+    call->result = -1;
+    errno = EBADF; /* closed, and perhaps in use again, before a worker came to the job */
+    if (incarnation_of(call->fd) != call->incarnation)
+        goto out;
+    errno = 0;
+    call->result = call->command == 0 ? flock(call->fd, call->operation)
+                                      : fcntl(call->fd, call->command, &call->range);
+out:
+    call->error = errno;
+}
+
+static void give_back(struct lock_job *call)
+{
+    if (call->command == 0) {
+        (void)flock(call->fd, LOCK_UN);
+    } else {
+        call->range.l_type = F_UNLCK;
+        (void)fcntl(call->fd, call->command, &call->range);
+    }
+}
+
+static void lock_destroy(struct job *job)
+{
+    struct lock_job *call = (struct lock_job *)job;
+
+    if (!call->taken_over && call->result == 0)
+        give_back(call);
+    free(call);
+}
+
+static struct lock_job *lock_create(int fd)
+{
+    struct lock_job *call = calloc(1, sizeof *call);
+
+    if (call == NULL)
+        return NULL;
+    call->job = (struct job){.run = lock_run, .destroy = lock_destroy, .unbounded = true};
+    call->fd = fd;
+    call->incarnation = incarnation_of(fd);
+    call->result = -1;
+    return call;
+}
+
+/* *blocks: the call has to block for real. */
+static int lock_wait(struct hub *hub, const char *name, struct lock_job *call, bool *blocks)
+{
+    int saved = errno, status, result;
+
+    *blocks = false;
+    status = offload_run(hub, name, &call->job);
+    *blocks = status == 1;
+    if (status != 0)
+        return -1;
+    call->taken_over = true;
+    result = call->result;
+    errno = result == -1 ? call->error : saved;
+    lock_destroy(&call->job);
+    return result;
+}
+
+int greenify_flock(int fd, int operation)
+{
+    struct hub *hub = hub_current();
+    struct lock_job *call;
+    int saved = errno, result;
+    bool blocks;
+
+    if (hub == NULL || (operation & LOCK_NB) != 0)
+        return flock(fd, operation);
+    result = flock(fd, operation | LOCK_NB);
+    if (result == 0 || errno != EWOULDBLOCK)
+        return result;
+    errno = saved;
+    call = lock_create(fd);
+    if (call == NULL)
+        return -1;
+    call->operation = operation;
+    result = lock_wait(hub, "flock", call, &blocks);
+    return blocks ? flock(fd, operation) : result;
+}
+
+static int lock_record(struct hub *hub, const char *name, int fd, int command,
+                       const struct flock *range, bool *blocks)
+{
+    struct lock_job *call = lock_create(fd);
+
+    *blocks = false;
+    if (call == NULL)
+        return -1;
+    call->command = command;
+    call->range = *range;
+    return lock_wait(hub, name, call, blocks);
+}
+
+int record_lock_wait(struct hub *hub, int fd, int command, struct flock *range)
+{
+    int at_once = command == F_SETLKW ? F_SETLK : F_OFD_SETLK;
+    int saved = errno, result = fcntl(fd, at_once, range);
+    bool blocks;
+
+    if (result == 0 || (errno != EAGAIN && errno != EACCES))
+        return result;
+    errno = saved;
+    result = lock_record(hub, "fcntl", fd, command, range, &blocks);
+    return blocks ? fcntl(fd, command, range) : result;
+}
+
+/* lockf() is a record lock from the current position (lockf(3)). */
+int greenify_lockf(int fd, int operation, off_t length)
+{
+    struct hub *hub = hub_current();
+    struct flock range = {.l_type = F_WRLCK, .l_whence = SEEK_CUR, .l_start = 0, .l_len = length};
+
+    if (hub == NULL || operation != F_LOCK)
+        return lockf(fd, operation, length);
+    return record_lock_wait(hub, fd, F_SETLKW, &range);
+}
+HOOK_SAME(lockf64, lockf);

@@ -1,0 +1,171 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Waiting for children and commands while other coroutines run.
+ */
+#include "green.h"
+#include "hook.h"
+#include "support.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <sys/wait.h>
+
+enum { LONG = 100000 }; /* microseconds that children live */
+
+static pid_t child_that_exits(int status)
+{
+    pid_t child = fork();
+
+    if (child == 0) {
+        usleep(LONG);
+        _exit(status);
+    }
+    return child;
+}
+
+static void *wait_for_one(void *expected)
+{
+    pid_t child = child_that_exits((int)(intptr_t)expected);
+    int status = 0;
+
+    if (greenify_waitpid(child, &status, 0) != child || !WIFEXITED(status))
+        return NULL;
+    return (void *)(intptr_t)WEXITSTATUS(status);
+}
+
+static void *run_command(void *unused)
+{
+    (void)unused;
+    return (void *)(intptr_t)WEXITSTATUS(greenify_system("sleep 0.1; exit 7"));
+}
+
+static void *close_command(void *unused)
+{
+    FILE *stream = popen("sleep 0.1; exit 7", "r");
+
+    (void)unused;
+    return stream == NULL ? NULL : (void *)(intptr_t)WEXITSTATUS(greenify_pclose(stream));
+}
+
+/* All at once take less than half of what they take one after another. */
+START_TEST(children_and_commands_are_waited_for_at_once)
+{
+    enum { EACH = 8 };
+    static void *(*const waits[])(void *) = {wait_for_one, run_command, close_command};
+    green_t *g[3 * EACH];
+    double begin = now();
+    void *status;
+
+    for (int i = 0; i < 3 * EACH; i++)
+        g[i] = green_spawn(waits[i % 3], (void *)7);
+    for (int i = 0; i < 3 * EACH; i++) {
+        ck_assert_int_eq(green_join(g[i], &status, -1), 0);
+        ck_assert_int_eq((int)(intptr_t)status, 7);
+    }
+    ck_assert_double_lt(now() - begin, 3 * EACH * LONG * 1e-6 / 2);
+}
+END_TEST
+
+static void *wait_for_any(void *unused)
+{
+    int status;
+
+    (void)unused;
+    return (void *)(intptr_t)greenify_wait(&status);
+}
+
+START_TEST(two_that_wait_for_any_child_get_one_each)
+{
+    pid_t first = child_that_exits(1), second = child_that_exits(2);
+    green_t *a = green_spawn(wait_for_any, NULL), *b = green_spawn(wait_for_any, NULL);
+    void *got_a, *got_b;
+
+    ck_assert_int_eq(green_join(a, &got_a, -1), 0);
+    ck_assert_int_eq(green_join(b, &got_b, -1), 0);
+    ck_assert_int_eq((int)((intptr_t)got_a + (intptr_t)got_b), first + second);
+    ck_assert_ptr_ne(got_a, got_b);
+    ck_assert_int_eq(greenify_wait(NULL), -1);
+    ck_assert_int_eq(errno, ECHILD);
+}
+END_TEST
+
+START_TEST(stops_are_seen)
+{
+    green_t *others = green_spawn(wait_for_one, (void *)3);
+    pid_t child = fork();
+    siginfo_t info;
+
+    if (child == 0) {
+        usleep(LONG);
+        raise(SIGSTOP);
+        _exit(5);
+    }
+    ck_assert_int_eq(greenify_waitid(P_PID, (id_t)child, &info, WSTOPPED | WEXITED), 0);
+    ck_assert_int_eq(info.si_code, CLD_STOPPED);
+    kill(child, SIGCONT);
+    ck_assert_int_eq(greenify_waitid(P_PID, (id_t)child, &info, WEXITED), 0);
+    ck_assert_int_eq(info.si_status, 5);
+    ck_assert_int_eq(green_join(others, NULL, -1), 0);
+}
+END_TEST
+
+static void *run_killed(void *unused)
+{
+    (void)unused;
+    errno = 0;
+    return (void *)(intptr_t)(greenify_system("sleep 10") == -1 ? errno : 0);
+}
+
+START_TEST(a_killed_system_takes_its_command_with_it)
+{
+    green_t *g = green_spawn(run_killed, NULL);
+    struct sigaction before, after;
+    void *error;
+
+    sigaction(SIGINT, NULL, &before);
+    green_sleep(0.02);
+    ck_assert_int_eq(green_kill(g, ECANCELED), 0);
+    ck_assert_int_eq(green_join(g, &error, -1), 0);
+    ck_assert_int_eq((int)(intptr_t)error, ECANCELED);
+    ck_assert_int_eq(waitpid(-1, NULL, WNOHANG), -1);
+    sigaction(SIGINT, NULL, &after);
+    ck_assert(before.sa_handler == after.sa_handler);
+}
+END_TEST
+
+static void *wait_and_tell(void *child)
+{
+    errno = 0;
+    return (void *)(intptr_t)(greenify_waitpid(*(pid_t *)child, NULL, 0) == -1 ? errno : 0);
+}
+
+START_TEST(a_wait_can_be_killed_and_the_child_is_left)
+{
+    pid_t child = child_that_exits(4);
+    green_t *g = green_spawn(wait_and_tell, &child);
+    void *error;
+    int status;
+
+    green_yield();
+    ck_assert_int_eq(green_kill(g, ECANCELED), 0);
+    ck_assert_int_eq(green_join(g, &error, -1), 0);
+    ck_assert_int_eq((int)(intptr_t)error, ECANCELED);
+    ck_assert_int_eq(waitpid(child, &status, 0), child);
+    ck_assert_int_eq(WEXITSTATUS(status), 4);
+}
+END_TEST
+
+int main(void)
+{
+    const TTest *const tests[] = {
+        children_and_commands_are_waited_for_at_once,
+        two_that_wait_for_any_child_get_one_each,
+        stops_are_seen,
+        a_killed_system_takes_its_command_with_it,
+        a_wait_can_be_killed_and_the_child_is_left,
+    };
+
+    return run_suite("process", tests, sizeof tests / sizeof tests[0]);
+}

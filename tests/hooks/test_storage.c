@@ -1,0 +1,210 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Disks and file locks.
+ */
+#include "green.h"
+#include "hook.h"
+#include "incarnation.h"
+#include "support.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/wait.h>
+
+static char path[] = "/tmp/green-storage-XXXXXX";
+
+static int open_again(void)
+{
+    return open(path, O_RDWR | O_CLOEXEC);
+}
+
+static void make_file(void)
+{
+    int fd = mkstemp(path);
+
+    ck_assert_int_ge(fd, 0);
+    close(fd);
+}
+
+static void *write_and_read(void *position)
+{
+    off_t at = (off_t)(intptr_t)position;
+    char text[16] = "", back[16] = "";
+    int fd = open_again();
+    bool right;
+
+    snprintf(text, sizeof text, "at %ld", (long)at);
+    right = greenify_pwrite(fd, text, sizeof text, at) == sizeof text && greenify_fsync(fd) == 0 &&
+            greenify_fdatasync(fd) == 0 && greenify_pread(fd, back, sizeof back, at) == sizeof back;
+    close(fd);
+    return (void *)(intptr_t)(right && strcmp(text, back) == 0);
+}
+
+START_TEST(many_write_and_read_at_once)
+{
+    green_t *g[50];
+    void *right;
+
+    make_file();
+    for (int i = 0; i < 50; i++)
+        g[i] = green_spawn(write_and_read, (void *)(intptr_t)(i * 16));
+    for (int i = 0; i < 50; i++) {
+        ck_assert_int_eq(green_join(g[i], &right, -1), 0);
+        ck_assert_ptr_nonnull(right);
+    }
+    unlink(path);
+}
+END_TEST
+
+START_TEST(errors_are_those_of_libc)
+{
+    char c;
+
+    green_join(green_spawn(write_and_read, NULL), NULL, -1); /* a hub */
+    errno = 0;
+    ck_assert_int_eq(greenify_fsync(-1), -1);
+    ck_assert_int_eq(errno, EBADF);
+    ck_assert_int_eq(greenify_pread(1000, &c, 1, 0), -1);
+    ck_assert_int_eq(errno, EBADF);
+    ck_assert_int_eq(greenify_flock(1000, LOCK_EX), -1);
+    ck_assert_int_eq(errno, EBADF);
+}
+END_TEST
+
+static int inside, most_inside;
+
+static void *hold_flock(void *unused)
+{
+    int fd = open_again();
+
+    if (greenify_flock(fd, LOCK_EX) != 0)
+        return NULL;
+    if (++inside > most_inside)
+        most_inside = inside;
+    green_sleep(0.002);
+    inside--;
+    flock(fd, LOCK_UN);
+    close(fd);
+    (void)unused;
+    return (void *)1;
+}
+
+START_TEST(flock_excludes_coroutines_from_each_other)
+{
+    green_t *g[10];
+    void *held;
+
+    make_file();
+    for (int i = 0; i < 10; i++)
+        g[i] = green_spawn(hold_flock, NULL);
+    for (int i = 0; i < 10; i++) {
+        ck_assert_int_eq(green_join(g[i], &held, -1), 0);
+        ck_assert_ptr_nonnull(held);
+    }
+    ck_assert_int_eq(most_inside, 1);
+    unlink(path);
+}
+END_TEST
+
+/* A child that holds a record lock on the file for a while. */
+static pid_t child_with_lock(void)
+{
+    pid_t child = fork();
+
+    if (child == 0) {
+        int fd = open_again();
+
+        if (lockf(fd, F_LOCK, 0) != 0)
+            _exit(1);
+        usleep(100000);
+        _exit(0);
+    }
+    return child;
+}
+
+static void *lock_record(void *use_fcntl)
+{
+    struct flock range = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+    int fd = open_again();
+    int result =
+        *(bool *)use_fcntl ? greenify_fcntl(fd, F_SETLKW, &range) : greenify_lockf(fd, F_LOCK, 0);
+
+    close(fd);
+    return (void *)(intptr_t)(result == 0);
+}
+
+static void *count_ticks(void *done)
+{
+    intptr_t ticks = 0;
+
+    while (!*(bool *)done) {
+        green_sleep(0.002);
+        ticks++;
+    }
+    return (void *)ticks;
+}
+
+static void lock_against_a_child(bool use_fcntl)
+{
+    bool done = false;
+    void *locked, *ticks;
+    green_t *locker, *ticker;
+    pid_t child;
+
+    make_file();
+    child = child_with_lock();
+    usleep(20000);
+    ticker = green_spawn(count_ticks, &done);
+    locker = green_spawn(lock_record, &use_fcntl);
+    ck_assert_int_eq(green_join(locker, &locked, -1), 0);
+    done = true;
+    ck_assert_int_eq(green_join(ticker, &ticks, -1), 0);
+    ck_assert_ptr_nonnull(locked);
+    ck_assert_int_gt((int)(intptr_t)ticks, 5);
+    waitpid(child, NULL, 0);
+    unlink(path);
+}
+
+START_TEST(lockf_waits_for_another_process)
+{
+    lock_against_a_child(false);
+}
+END_TEST
+
+START_TEST(fcntl_waits_for_another_process)
+{
+    lock_against_a_child(true);
+}
+END_TEST
+
+START_TEST(a_closed_descriptor_is_another_incarnation)
+{
+    unsigned before = incarnation_of(5);
+
+    ck_assert_uint_ne(before, 0);
+    ck_assert_uint_eq(incarnation_of(5), before);
+    incarnation_end(5);
+    ck_assert_uint_ne(incarnation_of(5), before);
+    ck_assert_uint_eq(incarnation_of(-1), 0);
+    ck_assert_uint_eq(incarnation_of(1 << 30), 0);
+    incarnation_end(1 << 30);
+}
+END_TEST
+
+int main(void)
+{
+    const TTest *const tests[] = {
+        many_write_and_read_at_once,
+        errors_are_those_of_libc,
+        flock_excludes_coroutines_from_each_other,
+        lockf_waits_for_another_process,
+        fcntl_waits_for_another_process,
+        a_closed_descriptor_is_another_incarnation,
+    };
+
+    return run_suite("storage", tests, sizeof tests / sizeof tests[0]);
+}
