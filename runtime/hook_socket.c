@@ -227,30 +227,39 @@ int greenify_accept4(int fd, __SOCKADDR_ARG address, socklen_t *__restrict lengt
 {
     struct hub *hub = hub_current();
 
-    if (hub == NULL)
+    if (hub == NULL || (flags & ~(SOCK_CLOEXEC | SOCK_NONBLOCK)) != 0)
         return accept4(fd, address, length, flags);
     return accept_waiting(hub, "accept4", fd, address, length, flags);
 }
 
-/* The connection is under way: waits for its end, and says how it ended. */
-static int await_connection(struct blocking *b)
+static int connect_at_once(int fd, __CONST_SOCKADDR_ARG address, socklen_t length)
 {
-    int error = 0;
-    socklen_t size = sizeof error;
+    struct at_once at_once = at_once_begin(fd);
+    int result = connect(fd, address, length);
+
+    at_once_end(&at_once);
+    return result;
+}
+
+/* The connection is under way (EINPROGRESS) or was before (EALREADY): waits for its end. Only
+ * another connect() tells the socket that it is over; SO_ERROR would leave it half-way. */
+static int await_connection(struct blocking *b, __CONST_SOCKADDR_ARG address, socklen_t length)
+{
+    int under_way = errno, result;
 
     do {
         if (blocking_wait(b) != 0) {
             if (errno == EAGAIN)
-                errno = EINPROGRESS; /* SO_SNDTIMEO is over (socket(7)) */
+                errno = under_way; /* SO_SNDTIMEO is over (socket(7)) */
             return -1;
         }
-        if (b->dontwait == 0)
-            (void)poll(&(struct pollfd){.fd = b->fd, .events = POLLOUT}, 1, -1);
-    } while (!at_once_ready(b->fd, POLLOUT));
-    if (getsockopt(b->fd, SOL_SOCKET, SO_ERROR, &error, &size) != 0)
+        result = b->dontwait == 0 ? connect(b->fd, address, length)
+                                  : connect_at_once(b->fd, address, length);
+    } while (b->dontwait != 0 && result != 0 && (errno == EALREADY || errno == EINPROGRESS));
+    if (result != 0 && errno != EISCONN) /* another thread's call told it */
         return -1;
-    errno = error != 0 ? error : b->saved_errno;
-    return error != 0 ? -1 : 0;
+    errno = b->saved_errno;
+    return 0;
 }
 
 /* A Unix socket whose peer has a full queue gives EAGAIN, and no event tells when there is room:
@@ -261,15 +270,11 @@ static int connect_to_full_queue(struct blocking *b, __CONST_SOCKADDR_ARG addres
     int result;
 
     do {
-        struct at_once at_once;
-
         if (blocking_pause(b, &pause) != 0)
             return -1;
         if (b->dontwait == 0)
             return connect(b->fd, address, length);
-        at_once = at_once_begin(b->fd);
-        result = connect(b->fd, address, length);
-        at_once_end(&at_once);
+        result = connect_at_once(b->fd, address, length);
     } while (result != 0 && errno == EAGAIN);
     if (result == 0)
         errno = b->saved_errno;
@@ -292,7 +297,7 @@ int greenify_connect(int fd, __CONST_SOCKADDR_ARG address, socklen_t length)
     if (result == 0 || at_once.flags < 0) /* done, or the program itself does not want to wait */
         return result;
     if (errno == EINPROGRESS || errno == EALREADY)
-        return await_connection(&b);
+        return await_connection(&b, address, length);
     if (errno == EAGAIN && address.__sockaddr__->sa_family == AF_UNIX)
         return connect_to_full_queue(&b, address, length);
     return -1;
