@@ -20,8 +20,22 @@ static bool broken(int fd)
     return poll(&state, 1, 0) > 0 && (state.revents & (POLLERR | POLLHUP | POLLNVAL)) != 0;
 }
 
+/* What broke the connection during the wait: a waiting call fails with that, where another try
+ * would only hear that it is broken. */
+static bool fetch_error(int fd)
+{
+    int error = 0;
+    socklen_t size = sizeof error;
+
+    if (getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &size) != 0 || error == 0)
+        return false;
+    errno = error;
+    return true;
+}
+
 static ssize_t send_part(struct blocking *b, struct msghdr *part, int flags, bool progress)
 {
+    bool waited = false;
     ssize_t sent;
 
     do {
@@ -29,7 +43,10 @@ static ssize_t send_part(struct blocking *b, struct msghdr *part, int flags, boo
             errno = EPIPE;
             return -1;
         }
+        if (waited && !progress && fetch_error(b->fd))
+            return -1;
         sent = sendmsg(b->fd, part, flags | b->dontwait | (progress ? MSG_NOSIGNAL : 0));
+        waited = true;
     } while (blocking_retry(b, sent));
     return sent;
 }
@@ -96,19 +113,17 @@ static bool at_end(int fd)
  * look now and then can tell whether enough has come. */
 static ssize_t peek_all(struct blocking *b, struct msghdr *message, int flags)
 {
-    struct msghdr given;
+    const struct msghdr given = *message;
+    size_t size = vector_size(given.msg_iov, given.msg_iovlen);
     double pause = 0.001;
     ssize_t seen;
 
     do {
+        *message = given;
         seen = recvmsg(b->fd, message, flags | b->dontwait);
-        if (seen < 0 && errno != EAGAIN)
-            return -1;
-        given = *message;
     } while (blocking_retry(b, seen));
-    while (seen > 0 && (size_t)seen < vector_size(message->msg_iov, message->msg_iovlen) &&
-           b->dontwait != 0 && is_stream(b->fd) && !at_end(b->fd) &&
-           blocking_pause(b, &pause) == 0) {
+    while (seen > 0 && (size_t)seen < size && b->dontwait != 0 && is_stream(b->fd) &&
+           !at_end(b->fd) && blocking_pause(b, &pause) == 0) {
         *message = given;
         seen = recvmsg(b->fd, message, flags | b->dontwait);
     }
@@ -117,30 +132,44 @@ static ssize_t peek_all(struct blocking *b, struct msghdr *message, int flags)
     return seen;
 }
 
-/* Fills what `done` bytes left open. */
-static ssize_t receive_rest(struct blocking *b, const struct msghdr *message, int flags,
-                            size_t done)
+/* Data behind descriptors is for the next call. */
+static bool carries_descriptors(struct msghdr *message)
 {
-    size_t size = vector_size(message->msg_iov, message->msg_iovlen);
-    struct msghdr part = {.msg_iov = NULL};
+    for (struct cmsghdr *c = CMSG_FIRSTHDR(message); c != NULL; c = CMSG_NXTHDR(message, c))
+        if (c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_RIGHTS)
+            return true;
+    return false;
+}
+
+/* Fills what `done` bytes left open; `given` is the message as the caller gave it. */
+static ssize_t receive_rest(struct blocking *b, struct msghdr *message, const struct msghdr *given,
+                            int flags, size_t done)
+{
+    size_t size = vector_size(given->msg_iov, given->msg_iovlen);
+    struct msghdr part;
     struct vector rest;
     ssize_t received;
 
-    if (done >= size || message->msg_controllen > 0 || !is_stream(b->fd) ||
-        vector_init(&rest, message->msg_iov, message->msg_iovlen) != 0)
+    if (done >= size || carries_descriptors(message) || !is_stream(b->fd) ||
+        vector_init(&rest, given->msg_iov, given->msg_iovlen) != 0)
         return (ssize_t)done;
     vector_advance(&rest, done);
     do {
-        part.msg_iov = rest.iov;
-        part.msg_iovlen = rest.count;
-        do
+        do {
+            part = (struct msghdr){.msg_iov = rest.iov,
+                                   .msg_iovlen = rest.count,
+                                   .msg_control = given->msg_control,
+                                   .msg_controllen = given->msg_controllen};
             received = recvmsg(b->fd, &part, flags | b->dontwait);
-        while (blocking_retry(b, received));
+        } while (blocking_retry(b, received));
         if (received <= 0)
             break;
         done += (size_t)received;
         vector_advance(&rest, (size_t)received);
-    } while (done < size);
+        if (part.msg_controllen > 0)
+            message->msg_controllen = part.msg_controllen;
+        message->msg_flags |= part.msg_flags;
+    } while (done < size && !carries_descriptors(&part));
     vector_finish(&rest);
     errno = b->saved_errno;
     return (ssize_t)done;
@@ -148,21 +177,17 @@ static ssize_t receive_rest(struct blocking *b, const struct msghdr *message, in
 
 ssize_t transfer_receive_all(struct blocking *b, struct msghdr *message, int flags)
 {
-    socklen_t name_room;
-    size_t control_room;
+    struct msghdr given;
     ssize_t received;
 
+    if (message == NULL)
+        return recvmsg(b->fd, message, flags);
     if ((flags & MSG_PEEK) != 0)
         return peek_all(b, message, flags);
-    received = recvmsg(b->fd, message, flags | b->dontwait);
-    if (received < 0 && errno != EAGAIN)
-        return -1; /* a bad pointer, too */
-    name_room = message->msg_namelen;
-    control_room = message->msg_controllen;
-    while (blocking_retry(b, received)) {
-        message->msg_namelen = name_room;
-        message->msg_controllen = control_room;
+    given = *message;
+    do {
+        *message = given;
         received = recvmsg(b->fd, message, flags | b->dontwait);
-    }
-    return received <= 0 ? received : receive_rest(b, message, flags, (size_t)received);
+    } while (blocking_retry(b, received));
+    return received <= 0 ? received : receive_rest(b, message, &given, flags, (size_t)received);
 }
