@@ -16,7 +16,7 @@
 
 enum {
     READS = POLLIN | POLLRDNORM,
-    WRITES = POLLOUT | POLLWRNORM | POLLWRBAND,
+    WRITES = POLLOUT | POLLWRNORM,
 };
 
 static bool is_plain(const struct pollfd *fds, nfds_t count)
@@ -33,16 +33,29 @@ static short plain_events(short events)
     return (short)(((events & READS) != 0 ? POLLIN : 0) | ((events & WRITES) != 0 ? POLLOUT : 0));
 }
 
+/* Everything that is asked of one descriptor. */
+static short events_of(const struct pollfd *fds, nfds_t count, int fd)
+{
+    int events = 0;
+
+    for (nfds_t i = 0; i < count; i++)
+        if (fds[i].fd == fd)
+            events |= fds[i].events;
+    return (short)events;
+}
+
 /* The events of poll and epoll have the same numbers on Linux. */
-static int set_add(int set, int fd, short events)
+static int set_add(int set, int fd, short events, const struct pollfd *fds, nfds_t count)
 {
     struct epoll_event event = {.events = (unsigned short)events, .data.fd = fd};
 
     if (epoll_ctl(set, EPOLL_CTL_ADD, fd, &event) == 0)
         return 0;
+    if (errno == EPERM)
+        return 0; /* a regular file: it has what it ever has, and was looked at */
     if (errno != EEXIST)
         return -1;
-    event.events = EPOLLIN | EPOLLPRI | EPOLLOUT | EPOLLRDHUP; /* named twice: look at everything */
+    event.events = (unsigned short)events_of(fds, count, fd); /* named twice */
     return epoll_ctl(set, EPOLL_CTL_MOD, fd, &event);
 }
 
@@ -52,7 +65,7 @@ static int watch_all(struct waiter *w, const struct pollfd *fds, nfds_t count, i
     for (nfds_t i = 0; i < count; i++) {
         if (fds[i].fd < 0)
             continue;
-        if (set >= 0 && set_add(set, fds[i].fd, fds[i].events) != 0)
+        if (set >= 0 && set_add(set, fds[i].fd, fds[i].events, fds, count) != 0)
             return -1;
         if (waiter_watch(w, fds[i].fd, set >= 0 ? 0 : plain_events(fds[i].events)) != 0)
             return -1;
