@@ -119,8 +119,10 @@ ssize_t greenify_readv(int fd, const struct iovec *iov, int count)
         struct msghdr message = {.msg_iov = (struct iovec *)iov, .msg_iovlen = (size_t)count};
 
         done = recvmsg(fd, &message, b.dontwait);
-        if (done < 0 && errno == EAGAIN && vector_size(iov, (size_t)count) == 0)
+        if (done < 0 && errno == EAGAIN && vector_size(iov, (size_t)count) == 0) {
+            errno = b.saved_errno;
             return readv(fd, iov, count); /* readv() of nothing does not wait, recvmsg() does */
+        }
     } while (blocking_retry(&b, done));
     if (done < 0 && errno == ENOTSOCK)
         return read_file(&b, iov, count);
@@ -153,9 +155,11 @@ static ssize_t write_at_once(int fd, const struct vector *rest, const struct fil
     return write(fd, part.iov_base, part.iov_len);
 }
 
-static ssize_t write_rest(struct blocking *b, struct vector *rest, const struct file *file)
+/* Goes on after `done` bytes. */
+static ssize_t write_rest(struct blocking *b, struct vector *rest, const struct file *file,
+                          size_t done)
 {
-    size_t size = vector_size(rest->iov, rest->count), done = 0;
+    size_t size = done + vector_size(rest->iov, rest->count);
     ssize_t written = 0;
 
     while (done < size) {
@@ -184,9 +188,15 @@ static ssize_t write_file(struct blocking *b, const struct iovec *iov, int count
     errno = b->saved_errno;
     if (!file.waits)
         return writev(b->fd, iov, count);
-    if (vector_init(&rest, iov, (size_t)count) != 0)
+    done = pwritev2(b->fd, iov, count, -1, RWF_NOWAIT); /* the kernel is the one to say EFAULT */
+    if (done < 0 && errno != EAGAIN && !has_no_such_form(errno))
         return -1;
-    done = write_rest(b, &rest, &file);
+    if (done < 0)
+        done = 0;
+    if (vector_init(&rest, iov, (size_t)count) != 0)
+        return done > 0 ? done : -1;
+    vector_advance(&rest, (size_t)done);
+    done = write_rest(b, &rest, &file, (size_t)done);
     vector_finish(&rest);
     return done;
 }
