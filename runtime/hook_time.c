@@ -36,7 +36,6 @@ unsigned greenify_sleep(unsigned seconds)
 {
     struct hub *hub = hub_current();
     double deadline, left;
-    int saved = errno;
 
     if (hub == NULL)
         return sleep(seconds);
@@ -47,8 +46,7 @@ unsigned greenify_sleep(unsigned seconds)
     case 1:
         return sleep(seconds);
     default:
-        errno = saved; /* sleep() fails by what it returns only */
-        left = ceil(deadline - hub_now());
+        left = deadline - hub_now(); /* whole seconds; errno says why, as libc's does */
         return left > 0 ? (unsigned)left : 0;
     }
 }
