@@ -143,7 +143,7 @@ int greenify_getnameinfo(const struct sockaddr *__restrict address, socklen_t ad
     struct name_job *call;
     int saved = errno, status;
 
-    if (hub == NULL || address_size > sizeof call->address)
+    if (hub == NULL || address == NULL || address_size > sizeof call->address)
         return getnameinfo(address, address_size, host, host_size, service, service_size, flags);
     call = name_create(address, address_size, host_size, service_size);
     if (call == NULL)
