@@ -240,6 +240,18 @@ static int select_for_real(const struct selection *selection, double deadline, c
     return selection_look(selection, &rest, mask);
 }
 
+/* Numbers beyond the process's table of descriptors are in no set for the kernel. */
+static void selection_drop_unopened(struct selection *selection)
+{
+    nfds_t kept = 0;
+
+    (void)poll(selection->fds, selection->count, 0);
+    for (nfds_t i = 0; i < selection->count; i++)
+        if ((selection->fds[i].revents & POLLNVAL) == 0)
+            selection->fds[kept++] = selection->fds[i];
+    selection->count = kept;
+}
+
 /* With -1 the sets are as the caller gave them (POSIX: unmodified). */
 static int selection_wait(struct hub *hub, const char *call, struct selection *selection,
                           double deadline, const sigset_t *mask)
@@ -250,6 +262,7 @@ static int selection_wait(struct hub *hub, const char *call, struct selection *s
 
         if (ready != 0)
             return ready;
+        selection_drop_unopened(selection);
         cause = pollset_park(hub, call, selection->fds, selection->count, deadline, mask);
         if (cause == WAKE_DEADLINE)
             return selection_look(selection, &at_once, NULL);

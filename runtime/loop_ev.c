@@ -11,6 +11,7 @@
 
 #include <errno.h>
 #include <ev.h>
+#include <fcntl.h>
 #include <math.h>
 #include <poll.h>
 #include <pthread.h>
@@ -40,6 +41,8 @@ struct loop_ev {
     double armed; /* when the timer fires; INFINITY: it is stopped */
     struct watch **watches;
     int watch_count;
+    int *fresh; /* descriptors whose watches libev has not told the kernel of yet */
+    size_t fresh_count, fresh_capacity;
     bool masked; /* the mask of a waiting call is in force */
     sigset_t unmasked;
 };
@@ -79,8 +82,7 @@ static void on_ready(struct ev_loop *ev, ev_io *io, int revents)
         if ((revents & directions[d].ev) != 0)
             events |= directions[d].poll;
     if ((revents & EV_ERROR) != 0 && !ev_is_active(io))
-        ev_ref(
-            ev); /* the descriptor is closed: libev stopped it with a reference that was not ours */
+        ev_ref(ev); /* libev stopped it, with a reference that was not ours */
     wanted = hub_ready(watch->owner->base.hub, io->fd, events);
     for (int d = 0; d < DIRECTIONS; d++)
         if (io == &watch->io[d] && (wanted & directions[d].poll) == 0)
@@ -124,6 +126,21 @@ static struct watch *watch_for(struct loop_ev *loop, int fd)
     return watch;
 }
 
+static int note_fresh(struct loop_ev *loop, int fd)
+{
+    if (loop->fresh_count == loop->fresh_capacity) {
+        size_t capacity = 2 * loop->fresh_capacity + 16;
+        int *fresh = reallocarray(loop->fresh, capacity, sizeof *fresh);
+
+        if (fresh == NULL)
+            return -1;
+        loop->fresh = fresh;
+        loop->fresh_capacity = capacity;
+    }
+    loop->fresh[loop->fresh_count++] = fd;
+    return 0;
+}
+
 /* The next start makes libev tell the kernel, even where nothing seems to have changed. */
 static void ask_anew(ev_io *io, int direction)
 {
@@ -134,12 +151,16 @@ static int loop_watch(struct loop *base, int fd, short events, bool anew)
 {
     struct loop_ev *loop = self(base);
     struct watch *watch = watch_for(loop, fd);
+    bool noted = false;
 
     if (watch == NULL)
         return -1;
     for (int d = 0; d < DIRECTIONS; d++) {
         if ((events & directions[d].poll) == 0 || (ev_is_active(&watch->io[d]) && !anew))
             continue;
+        if (!noted && note_fresh(loop, fd) != 0)
+            return -1;
+        noted = true;
         stop(loop, &watch->io[d]);
         if (anew)
             ask_anew(&watch->io[d], d);
@@ -257,8 +278,32 @@ static void after_wait(struct ev_loop *ev) EV_NOEXCEPT
     errno = error;
 }
 
+/* libev ends the process when it meets a descriptor that is closed. Code that we do not see may
+ * have closed one since its wait began: whoever waits for it looks again. Returns whether there was
+ * one.
+ */
+static bool drop_closed(struct loop_ev *loop)
+{
+    bool found = false;
+    int saved = errno;
+
+    while (loop->fresh_count > 0) {
+        int fd = loop->fresh[--loop->fresh_count];
+
+        if (fcntl(fd, F_GETFD) >= 0)
+            continue;
+        loop_forget(&loop->base, fd);
+        (void)hub_ready(loop->base.hub, fd, POLLNVAL);
+        found = true;
+    }
+    errno = saved;
+    return found;
+}
+
 static bool loop_run(struct loop *base, bool wait)
 {
+    if (drop_closed(self(base)))
+        wait = false;
     return ev_run(self(base)->ev, wait ? EVRUN_ONCE : EVRUN_NOWAIT) != 0;
 }
 
@@ -269,6 +314,7 @@ static void loop_destroy(struct loop *base)
     for (int fd = 0; fd < loop->watch_count; fd++)
         free(loop->watches[fd]);
     free(loop->watches);
+    free(loop->fresh);
     ev_loop_destroy(loop->ev);
     free(loop);
 }
