@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""`meson install` puts everything in place, and the README's programs work with what it put there."""
+"""`meson install` puts everything in place; the README's programs work with what it put there."""
 import os
 import re
 import subprocess
@@ -48,7 +48,7 @@ class Install(unittest.TestCase):
         return os.path.join(self.work, name)
 
     def greenify_copy(self):
-        done = subprocess.run([self.installed("bin/greenify"), "-d", self.libraries,
+        done = subprocess.run([self.installed("bin/greenify"), "--deps", "-d", self.libraries,
                                support.system_library("libmariadb.so.3")], check=False,
                               stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
         self.assertEqual(done.returncode, support.DONE, done.stdout)
