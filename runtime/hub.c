@@ -39,7 +39,7 @@ static void forget_in_child(void)
         return;
     hub_of_thread = NULL;
     (void)pthread_setspecific(thread_end, NULL);
-    if (hub->scheduler != NULL && scheduler_in_dispatcher(hub->scheduler))
+    if (hub->scheduler == NULL || scheduler_in_dispatcher(hub->scheduler))
         hub->loop->ops->fork(hub->loop);
     else
         hub->loop->ops->destroy(hub->loop);

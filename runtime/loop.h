@@ -15,8 +15,8 @@ struct loop;
 struct loop_ops {
     void (*destroy)(struct loop *loop);
 
-    /* In the child of a fork, called while run() is on the stack: lets go of everything that is
-     * shared with the parent, so that run() can return. */
+    /* In the child of a fork, where run(), or a call that was parked, may still come back to the
+     * loop: lets go of everything that is shared with the parent. */
     void (*fork)(struct loop *loop);
 
     /* Reports each of `events` (POLLIN, POLLOUT) of fd, and errors, at least once from now on. With

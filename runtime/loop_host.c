@@ -146,20 +146,20 @@ static void close_if_open(int fd)
         close(fd);
 }
 
-static void loop_destroy(struct loop *base)
+static void loop_fork(struct loop *base)
 {
     struct loop_host *loop = self(base);
 
     close_if_open(loop->epoll);
     close_if_open(loop->timer);
     close_if_open(loop->event);
-    free(loop);
+    loop->epoll = loop->timer = loop->event = -1;
 }
 
-/* A dispatch calls nothing that could fork. */
-static void loop_fork(struct loop *base)
+static void loop_destroy(struct loop *base)
 {
-    (void)base;
+    loop_fork(base);
+    free(base);
 }
 
 static const struct loop_ops ops = {
