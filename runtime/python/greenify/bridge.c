@@ -4,6 +4,7 @@
 #include "greenlets.h"
 #include "local.h"
 #include "parked.h"
+#include "pending.h"
 
 #include <errno.h>
 #include <green.h>
@@ -12,6 +13,7 @@
 
 struct bridge {
     PyObject *hub;
+    PyObject *loop_name; /* "loop", interned */
     PyObject *timeout;
     PyObject *watcher; /* or NULL */
     struct parked_queue ready;
@@ -20,7 +22,6 @@ struct bridge {
     bool counts;               /* watcher.ref: gevent's loop lives on for us */
     bool dispatching;
     bool closed; /* calls block for real */
-    struct pending_list pending;
 };
 
 static __thread struct bridge *bridge_of_thread;
@@ -56,12 +57,24 @@ static void stop(PyObject *watcher)
 
 /* --- what libgreen calls ---------------------------------------------------------------------- */
 
+/* The hub can still run: it has not ended, nor was it destroyed, which takes its loop away. */
+static bool usable(const struct bridge *bridge)
+{
+    PyObject *loop = PyObject_GetAttr(bridge->hub, bridge->loop_name);
+    bool there = loop != NULL && loop != Py_None;
+
+    if (loop == NULL)
+        PyErr_Clear();
+    Py_XDECREF(loop);
+    return there && !greenlets_ended(bridge->hub);
+}
+
 /* A throw ended the wait: the errno value for the library. */
 static int thrown(struct bridge *bridge, PyObject *current)
 {
     int error = PyErr_ExceptionMatches(bridge->timeout) ? ETIMEDOUT : ECANCELED;
 
-    pending_add(&bridge->pending, current);
+    pending_add(current);
     return error;
 }
 
@@ -75,24 +88,19 @@ static int wait(struct bridge *bridge, struct green_parked *p, PyObject *current
 
         if (result == NULL)
             error = thrown(bridge, current);
-        else if (!parked_woken(p) && greenlets_ended(bridge->hub))
+        else if (!parked_woken(p) && !usable(bridge))
             error = -1;
         Py_XDECREF(result);
     }
     return error;
 }
 
-static int park_current(struct bridge *bridge, struct green_parked *p, PyObject *current)
+static int suspend(struct bridge *bridge, struct green_parked *p, PyObject *current)
 {
-    PyObject *type, *value, *traceback;
     int error;
 
-    if (current == bridge->hub || greenlets_ended(bridge->hub))
-        return -1;
-    /* An exception may be on its way through the caller: a destructor that says goodbye. */
-    PyErr_Fetch(&type, &value, &traceback);
-    parked_init(p, Py_NewRef(current));
-    pending_leave(&bridge->pending);
+    parked_init(p, current);
+    pending_leave();
     bridge->parked++;
     count(bridge, true);
     error = wait(bridge, p, current);
@@ -101,29 +109,28 @@ static int park_current(struct bridge *bridge, struct green_parked *p, PyObject 
     /* In steady use the next call parks before the dispatch ends. */
     if (bridge->parked == 0 && !bridge->dispatching)
         count(bridge, false);
-    pending_enter(&bridge->pending, current);
-    PyErr_Restore(type, value, traceback);
-    Py_DECREF(current);
+    pending_enter(current);
     return error;
 }
 
-/* The GIL is held or not, as the module pleases that calls the library. */
+/* The GIL is held or not, as the module pleases that calls the library. An exception may be on its
+ * way through that module: a destructor that says goodbye. */
 static int park(void *data, struct green_parked *p)
 {
     struct bridge *bridge = data;
+    PyObject *current, *type, *value, *traceback;
     int error = -1, saved = errno;
     PyGILState_STATE gil;
-    PyObject *current;
 
     if (bridge->closed || atomic_load_explicit(&finished, memory_order_relaxed))
         return -1;
     gil = PyGILState_Ensure();
+    PyErr_Fetch(&type, &value, &traceback);
     current = greenlets_current();
-    if (current != NULL)
-        error = park_current(bridge, p, current);
-    else
-        PyErr_Clear();
+    if (current != NULL && current != bridge->hub && usable(bridge))
+        error = suspend(bridge, p, current);
     Py_XDECREF(current);
+    PyErr_Restore(type, value, traceback);
     PyGILState_Release(gil);
     errno = saved;
     return error;
@@ -241,13 +248,9 @@ PyObject *bridge_hub(void)
     return bridge_of_thread == NULL ? NULL : bridge_of_thread->hub;
 }
 
-struct pending_list *bridge_pending(void)
+static void let_go(struct bridge *bridge)
 {
-    return &bridge_of_thread->pending;
-}
-
-static void drop_watcher(struct bridge *bridge)
-{
+    pending_clear();
     if (bridge->watcher != NULL)
         stop(bridge->watcher);
     Py_CLEAR(bridge->watcher);
@@ -256,9 +259,9 @@ static void drop_watcher(struct bridge *bridge)
 /* Without calls that could come back. */
 static void destroy(struct bridge *bridge)
 {
-    drop_watcher(bridge);
-    pending_clear(&bridge->pending);
+    let_go(bridge);
     Py_XDECREF(bridge->hub);
+    Py_XDECREF(bridge->loop_name);
     Py_XDECREF(bridge->timeout);
     free(bridge);
 }
@@ -276,7 +279,7 @@ static void thread_ends(PyObject *capsule)
         destroy(bridge);
     } else {
         bridge->closed = true;
-        drop_watcher(bridge);
+        let_go(bridge);
     }
 }
 
@@ -308,11 +311,13 @@ int bridge_attach(PyObject *hub, PyObject *timeout)
         return -1;
     }
     bridge->hub = Py_NewRef(hub);
+    bridge->loop_name = PyUnicode_InternFromString("loop");
     bridge->timeout = Py_NewRef(timeout);
     parked_queue_init(&bridge->ready);
     parked_queue_init(&bridge->batch);
-    if (green_host_attach(&host, bridge) != 0) {
-        PyErr_SetFromErrno(PyExc_OSError);
+    if (bridge->loop_name == NULL || green_host_attach(&host, bridge) != 0) {
+        if (!PyErr_Occurred())
+            PyErr_SetFromErrno(PyExc_OSError);
         destroy(bridge);
         return -1;
     }
@@ -368,7 +373,7 @@ bool bridge_forget(void)
     /* Greenlets that wait in it would look at it, if they were killed. */
     bridge->closed = true;
     bridge_of_thread = NULL;
-    drop_watcher(bridge);
+    let_go(bridge);
     return true;
 }
 

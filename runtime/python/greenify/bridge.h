@@ -11,8 +11,6 @@
 #ifndef GREENIFY_BRIDGE_H
 #define GREENIFY_BRIDGE_H
 
-#include "pending.h"
-
 #include <Python.h>
 #include <stdbool.h>
 
@@ -41,8 +39,5 @@ bool bridge_forget(void);
 
 /* The interpreter ends: from now on calls block for real, in all threads. */
 void bridge_finish(void);
-
-/* Exceptions on their way to this thread's greenlets. */
-struct pending_list *bridge_pending(void);
 
 #endif

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "pending.h"
 
-#include "bridge.h"
 #include "greenlets.h"
 
 #include <frameobject.h>
@@ -15,6 +14,13 @@ struct pending {
     PyObject *frame;   /* the innermost one, or NULL */
     PyObject *opcodes; /* its own f_trace_opcodes */
 };
+
+struct pending_list {
+    struct pending *first;
+    Py_tracefunc tracer; /* what was set before us */
+};
+
+static __thread struct pending_list list_of_thread;
 
 static int trace(PyObject *argument, PyFrameObject *frame, int what, PyObject *arg);
 
@@ -94,7 +100,7 @@ static void append(struct pending_list *list, PyObject *greenlet, PyObject *exce
     trace_instructions(pending);
 }
 
-/* Makes `earlier` the outermost context of `exception`; takes the reference. */
+/* Makes `earlier` the context of `exception`; takes the reference. */
 static void set_context(PyObject *exception, PyObject *earlier)
 {
     PyObject *link = Py_NewRef(earlier);
@@ -126,8 +132,9 @@ static PyObject *fetch_instance(void)
     return value;
 }
 
-void pending_add(struct pending_list *list, PyObject *greenlet)
+void pending_add(PyObject *greenlet)
 {
+    struct pending_list *list = &list_of_thread;
     PyObject *exception = fetch_instance();
     struct pending **place;
 
@@ -152,14 +159,17 @@ static void uninstall(struct pending_list *list)
         PyEval_SetTrace(list->tracer, thread->c_traceobj);
 }
 
-void pending_leave(struct pending_list *list)
+void pending_leave(void)
 {
+    struct pending_list *list = &list_of_thread;
+
     if (list->first != NULL)
         uninstall(list);
 }
 
-void pending_enter(struct pending_list *list, PyObject *greenlet)
+void pending_enter(PyObject *greenlet)
 {
+    struct pending_list *list = &list_of_thread;
     PyThreadState *thread;
 
     if (*find(list, greenlet) == NULL)
@@ -173,16 +183,23 @@ void pending_enter(struct pending_list *list, PyObject *greenlet)
 }
 
 /* Leaves the pending exception as the one that is raised now. `raised`: the one that it replaces,
- * or NULL. */
+ * or NULL. A context that it brought along stays. */
 static void raise_instead(PyObject *exception, PyObject *raised, PyFrameObject *frame)
 {
-    PyErr_SetObject((PyObject *)Py_TYPE(exception), exception);
-    if (raised != NULL) {
-        if (PyExceptionInstance_Check(raised))
+    PyObject *type = (PyObject *)Py_TYPE(exception);
+    PyObject *context = PyException_GetContext(exception);
+
+    if (context != NULL) {
+        PyErr_Restore(Py_NewRef(type), Py_NewRef(exception), PyException_GetTraceback(exception));
+        Py_DECREF(context);
+    } else {
+        PyErr_SetObject(type, exception);
+        if (raised != NULL && PyExceptionInstance_Check(raised))
             set_context(exception, Py_NewRef(raised));
-        /* The interpreter has noted this frame in the other one. */
-        PyTraceBack_Here(frame);
     }
+    /* The interpreter has noted this frame in the other one only. */
+    if (raised != NULL)
+        PyTraceBack_Here(frame);
     Py_DECREF(exception);
 }
 
@@ -204,7 +221,7 @@ static int forward(const struct pending_list *list, PyObject *argument, PyFrameO
 
 static int trace(PyObject *argument, PyFrameObject *frame, int what, PyObject *arg)
 {
-    struct pending_list *list = bridge_pending();
+    struct pending_list *list = &list_of_thread;
     PyObject *current = greenlets_current();
     struct pending **place = find(list, current);
 
@@ -216,8 +233,10 @@ static int trace(PyObject *argument, PyFrameObject *frame, int what, PyObject *a
     return -1;
 }
 
-void pending_clear(struct pending_list *list)
+void pending_clear(void)
 {
+    struct pending_list *list = &list_of_thread;
+
     uninstall(list);
     while (list->first != NULL)
         Py_DECREF(take(&list->first));

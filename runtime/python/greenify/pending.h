@@ -11,28 +11,23 @@
  * The trace function is only set while a greenlet with a pending exception runs; one that was set
  * before hears of everything else, and is back afterwards. A greenlet that waits once more on its
  * way out of the C library waits as usual. A C function that is itself the body of a greenlet has
- * no Python code that could see the instance: it ends with the library's error. The GIL is held.
+ * no Python code that could see the instance: it ends with the library's error.
+ *
+ * All of it belongs to the calling thread. The GIL is held.
  */
 #ifndef GREENIFY_PENDING_H
 #define GREENIFY_PENDING_H
 
 #include <Python.h>
 
-struct pending;
-
-struct pending_list {
-    struct pending *first;
-    Py_tracefunc tracer; /* what was set before us */
-};
-
 /* Takes the exception that is set now for `greenlet`, the running one. */
-void pending_add(struct pending_list *list, PyObject *greenlet);
+void pending_add(PyObject *greenlet);
 
-/* `greenlet` stops to run, or runs again. */
-void pending_leave(struct pending_list *list);
-void pending_enter(struct pending_list *list, PyObject *greenlet);
+/* The running greenlet stops; `greenlet` runs again. */
+void pending_leave(void);
+void pending_enter(PyObject *greenlet);
 
-/* Drops all of them. */
-void pending_clear(struct pending_list *list);
+/* Drops all of the thread. */
+void pending_clear(void);
 
 #endif
