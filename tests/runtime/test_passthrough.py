@@ -27,6 +27,8 @@ SCENARIOS = ["recv at_once", "recv dontwait", "recv nonblocking", "recv timeout"
 
 def normalise(line):
     line = re.sub(r"0x[0-9a-f]+", "ADDRESS", line)
+    line = re.sub(r"si_pid=\d+", "PID", line)
+    line = re.sub(r"parent_tid=.*", "TID", line)
     line = re.sub(r"\b(tv_n?u?sec)=-?\d+", r"\1=N", line)
     line = re.sub(r"htons\(\d+\)", "PORT", line)
     line = re.sub(r'sun_path=@"[0-9a-f]+"', "NAME", line)
