@@ -11,7 +11,8 @@
 #include <string.h>
 
 static const struct command *const commands[] = {
-    &command_patch, &command_scan, &command_verify, &command_revert, &command_hooks,
+    &command_patch, &command_scan, &command_verify, &command_revert,
+    &command_hooks, &command_tree, &command_wheel,
 };
 
 #define COMMAND_COUNT (sizeof(commands) / sizeof(commands[0]))

@@ -28,6 +28,8 @@ extern const struct command command_scan;
 extern const struct command command_verify;
 extern const struct command command_revert;
 extern const struct command command_hooks;
+extern const struct command command_tree;
+extern const struct command command_wheel;
 
 /* The verb called `name`, or NULL. */
 const struct command *command_find(const char *name);

@@ -65,11 +65,11 @@ static void choose(struct deps *deps, const struct settings *settings)
         deps_choose_hooked(deps);
 }
 
+const struct rewriting rewriting_patch = {"patch", patch_prepare, choose, nothing, describe};
+
 static enum exit_status run(const struct settings *settings)
 {
-    static const struct rewriting patching = {"patch", patch_prepare, choose, nothing, describe};
-
-    return rewriting_run(settings, &patching);
+    return rewriting_run(settings, &rewriting_patch);
 }
 
 static const struct option_row *const options[] = {

@@ -38,12 +38,12 @@ static void choose(struct deps *deps, const struct settings *settings)
     deps_choose_all(deps);
 }
 
+const struct rewriting rewriting_revert = {"revert", patch_prepare_revert, choose, nothing,
+                                           describe};
+
 static enum exit_status run(const struct settings *settings)
 {
-    static const struct rewriting reverting = {"revert", patch_prepare_revert, choose, nothing,
-                                               describe};
-
-    return rewriting_run(settings, &reverting);
+    return rewriting_run(settings, &rewriting_revert);
 }
 
 static const struct option_row *const options[] = {

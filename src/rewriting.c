@@ -84,7 +84,7 @@ static const struct {
     [TRANSACTION_REPEATED] = {"repeated", tell_repeated, false},
 };
 
-static void add_json(struct report *report, const struct transaction_file *file)
+void rewriting_put(struct report *report, const struct transaction_file *file)
 {
     json_t *object = report_file(report, file->input);
 
@@ -108,19 +108,23 @@ static enum exit_status transaction_status(const struct transaction *transaction
     return STATUS_NOTHING;
 }
 
-void rewriting_report(struct report *report, const struct settings *settings,
-                      const struct rewriting *rewriting, const struct transaction *transaction)
+void rewriting_tell(struct report *report, const struct settings *settings,
+                    const struct rewriting *rewriting, const struct transaction_file *file)
 {
     const struct telling telling = {report, settings, rewriting};
 
+    states[file->state].tell(&telling, file);
+}
+
+static void report_all(struct report *report, const struct settings *settings,
+                       const struct rewriting *rewriting, const struct transaction *transaction)
+{
     if (report->json)
         report_put(report, report->root, "dry_run", json_boolean(settings->dry_run));
     for (size_t i = 0; i < transaction->count; i++) {
-        const struct transaction_file *file = &transaction->files[i];
-
-        states[file->state].tell(&telling, file);
+        rewriting_tell(report, settings, rewriting, &transaction->files[i]);
         if (report->json)
-            add_json(report, file);
+            rewriting_put(report, &transaction->files[i]);
     }
     if (transaction->interrupted)
         message(NULL, "interrupted, nothing was written");
@@ -151,7 +155,7 @@ enum exit_status rewriting_run(const struct settings *settings, const struct rew
     transaction_run(&transaction, settings, rewriting->prepare);
     status = transaction_status(&transaction);
     report_init(&report, rewriting->verb, settings);
-    rewriting_report(&report, settings, rewriting, &transaction);
+    report_all(&report, settings, rewriting, &transaction);
     if (!settings->dry_run && !deps_link_aliases(&deps, settings, &transaction))
         status = STATUS_FAULT;
     transaction_finish(&transaction);

@@ -23,9 +23,14 @@ struct rewriting {
                      const struct transaction_file *file);
 };
 
-/* The line about each file of a transaction that was run, and the member "files". */
-void rewriting_report(struct report *report, const struct settings *settings,
-                      const struct rewriting *rewriting, const struct transaction *transaction);
+/* The line about one file of a transaction that was run; and its object in "files", for JSON. */
+void rewriting_tell(struct report *report, const struct settings *settings,
+                    const struct rewriting *rewriting, const struct transaction_file *file);
+void rewriting_put(struct report *report, const struct transaction_file *file);
+
+/* The reporting halves of patch and revert, for verbs that do the same to many files. */
+extern const struct rewriting rewriting_patch;
+extern const struct rewriting rewriting_revert;
 
 enum exit_status rewriting_run(const struct settings *settings, const struct rewriting *rewriting);
 

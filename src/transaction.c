@@ -192,6 +192,22 @@ static bool is_interrupted(const sigset_t *ending)
     return !sigisemptyset(&pending);
 }
 
+void transaction_hold_signals(struct transaction_hold *hold)
+{
+    hold->ending = ending_signals();
+    sigprocmask(SIG_BLOCK, &hold->ending, &hold->before);
+}
+
+bool transaction_was_interrupted(const struct transaction_hold *hold)
+{
+    return is_interrupted(&hold->ending);
+}
+
+void transaction_release(const struct transaction_hold *hold)
+{
+    sigprocmask(SIG_SETMASK, &hold->before, NULL);
+}
+
 /* --- all or none ------------------------------------------------------------------------------ */
 
 static void prepare_file(struct transaction_file *file, const struct settings *settings,
@@ -251,8 +267,7 @@ void transaction_prepare_all(struct transaction *transaction, const struct setti
 {
     struct progress progress = progress_begin(settings, transaction->count);
 
-    hold->ending = ending_signals();
-    sigprocmask(SIG_BLOCK, &hold->ending, &hold->before);
+    transaction_hold_signals(hold);
     for (size_t i = 0; i < transaction->count && !transaction->interrupted; i++) {
         progress_show(&progress, i, transaction->files[i].input);
         if (transaction->files[i].state == TRANSACTION_READY)
@@ -260,11 +275,6 @@ void transaction_prepare_all(struct transaction *transaction, const struct setti
         transaction->interrupted = is_interrupted(&hold->ending);
     }
     progress_end(&progress);
-}
-
-void transaction_release(const struct transaction_hold *hold)
-{
-    sigprocmask(SIG_SETMASK, &hold->before, NULL);
 }
 
 void transaction_run(struct transaction *transaction, const struct settings *settings,

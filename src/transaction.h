@@ -76,6 +76,8 @@ struct transaction_hold {
     sigset_t ending;
     sigset_t before;
 };
+void transaction_hold_signals(struct transaction_hold *hold);
+bool transaction_was_interrupted(const struct transaction_hold *hold);
 void transaction_prepare_all(struct transaction *transaction, const struct settings *settings,
                              transaction_prepare *prepare, struct transaction_hold *hold);
 void transaction_discard(struct transaction *transaction);

@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const char *const verbs[] = {"patch", "scan", "verify", "revert", "hooks"};
+static const char *const verbs[] = {"patch", "scan", "verify", "revert", "hooks", "tree", "wheel"};
 
 #define VERB_COUNT (sizeof(verbs) / sizeof(verbs[0]))
 enum { MAX_ARGUMENTS = 8 };

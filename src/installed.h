@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * RECORD files of installed Python packages, kept true when files that they list are rewritten.
+ */
+#ifndef GREENIFY_INSTALLED_H
+#define GREENIFY_INSTALLED_H
+
+#include "patcher.h"
+#include "transaction.h"
+#include "walk.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+
+/* One RECORD that has to change. */
+struct installed_record {
+    const char *path; /* borrowed */
+    size_t rows;      /* that changed */
+    struct patch_change *change;
+    bool written;
+};
+
+struct installed {
+    struct installed_record *records;
+    size_t count;
+};
+
+/* Prepares a new version of each RECORD that lists a prepared file of the transaction. A row that
+ * did not hold before is told and left alone. False, after a message, when one cannot be read or
+ * written. Call installed_finish() in either case. */
+bool installed_prepare(struct installed *installed, const struct walk_list *records,
+                       const struct transaction *transaction, const struct settings *settings);
+
+/* False, after a message, when one could not be renamed. */
+bool installed_commit(struct installed *installed);
+
+/* Discards what was not committed. */
+void installed_finish(struct installed *installed);
+
+#endif

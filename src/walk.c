@@ -1,0 +1,117 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The C library's fts(3), and a look at the first bytes of each file.
+ */
+#include "walk.h"
+
+#include "report.h"
+
+#include <elf.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <fts.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static bool list_add(struct walk_list *list, const char *path)
+{
+    if (list->count == list->capacity) {
+        size_t larger = list->capacity * 2 + 64;
+        char **paths = realloc(list->paths, larger * sizeof(*paths));
+
+        if (paths == NULL)
+            return false;
+        list->paths = paths;
+        list->capacity = larger;
+    }
+    list->paths[list->count] = strdup(path);
+    return list->paths[list->count] != NULL && ++list->count > 0;
+}
+
+static void list_finish(struct walk_list *list)
+{
+    for (size_t i = 0; i < list->count; i++)
+        free(list->paths[i]);
+    free(list->paths);
+}
+
+/* A file that may not be read counts as none: nothing can be loaded from it either. */
+static bool is_elf(const char *path)
+{
+    char magic[SELFMAG];
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOFOLLOW);
+    bool found;
+
+    if (fd < 0)
+        return false;
+    found = read(fd, magic, sizeof(magic)) == SELFMAG && memcmp(magic, ELFMAG, SELFMAG) == 0;
+    close(fd);
+    return found;
+}
+
+static bool is_record(const FTSENT *entry)
+{
+    static const char ending[] = ".dist-info/RECORD";
+    size_t length = strlen(entry->fts_path);
+
+    return length > sizeof(ending) - 1 &&
+           strcmp(entry->fts_path + length - (sizeof(ending) - 1), ending) == 0;
+}
+
+static bool take_entry(struct walk *walk, const FTSENT *entry)
+{
+    bool kept = true;
+
+    switch (entry->fts_info) {
+    case FTS_F:
+        if (is_record(entry))
+            kept = list_add(&walk->records, entry->fts_accpath);
+        else if (is_elf(entry->fts_accpath))
+            kept = list_add(&walk->libraries, entry->fts_accpath);
+        if (!kept)
+            message(NULL, "out of memory");
+        return kept;
+    case FTS_DNR:
+    case FTS_ERR:
+    case FTS_NS:
+        message(entry->fts_path, "cannot be read: %s", strerror(entry->fts_errno));
+        return false;
+    default:
+        return true;
+    }
+}
+
+static int compare_entries(const FTSENT **a, const FTSENT **b)
+{
+    return strcmp((*a)->fts_name, (*b)->fts_name);
+}
+
+bool walk_folder(struct walk *walk, const char *folder)
+{
+    char *roots[] = {(char *)(uintptr_t)folder, NULL};
+    FTS *tree = fts_open(roots, FTS_PHYSICAL | FTS_COMFOLLOW | FTS_NOCHDIR, compare_entries);
+    bool done = tree != NULL;
+    FTSENT *entry;
+
+    *walk = (struct walk){0};
+    errno = 0;
+    while (done && (entry = fts_read(tree)) != NULL)
+        done = take_entry(walk, entry);
+    if (tree == NULL || (done && errno != 0)) {
+        message(folder, "cannot be read: %s", strerror(errno));
+        done = false;
+    }
+    if (tree != NULL)
+        fts_close(tree);
+    if (!done)
+        walk_finish(walk);
+    return done;
+}
+
+void walk_finish(struct walk *walk)
+{
+    list_finish(&walk->libraries);
+    list_finish(&walk->records);
+    *walk = (struct walk){0};
+}
