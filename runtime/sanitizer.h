@@ -39,10 +39,17 @@ static inline void sanitizer_stack_deregister(unsigned id)
 #ifdef __SANITIZE_ADDRESS__
 #include <sanitizer/asan_interface.h>
 #include <sanitizer/common_interface_defs.h>
-/* Frames that were left by a switch, and never returned, left their red zones behind. */
+#include <sanitizer/lsan_interface.h>
+/* In use from now on. Frames that were left by a switch, and never returned, left their red zones
+ * behind; and what a stack points to is no leak. */
 static inline void sanitizer_stack_fresh(void *base, size_t size)
 {
     __asan_unpoison_memory_region(base, size);
+    __lsan_register_root_region(base, size);
+}
+static inline void sanitizer_stack_unused(void *base, size_t size)
+{
+    __lsan_unregister_root_region(base, size);
 }
 /* Around a switch: begin in the old flow (`fake` NULL: it ends here), end in the new one. */
 static inline void sanitizer_switch_begin(void **fake, const void *base, size_t size)
@@ -55,6 +62,11 @@ static inline void sanitizer_switch_end(void *fake, const void **base, size_t *s
 }
 #else
 static inline void sanitizer_stack_fresh(void *base, size_t size)
+{
+    (void)base;
+    (void)size;
+}
+static inline void sanitizer_stack_unused(void *base, size_t size)
 {
     (void)base;
     (void)size;

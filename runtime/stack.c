@@ -225,6 +225,7 @@ void stack_release(struct stack_pool *pool, const struct stack *stack)
     size_t warm_most;
 
     sanitizer_stack_deregister(stack->valgrind_id);
+    sanitizer_stack_unused(stack->base, stack->size);
     class->in_use--;
     class->free[class->free_count++] = (char *)stack->base - page;
     warm_most = class->in_use > WARM_LEAST ? class->in_use : WARM_LEAST;
