@@ -131,11 +131,16 @@ class Waiting(BridgeTest):
 
     def test_close_by_another_greenlet(self):
         out, _ = self.pipe()
-        reading = gevent.spawn(read, out)
+
+        def body():
+            with self.assertRaises(OSError) as caught:
+                read(out)
+            return caught.exception.errno
+
+        reading = gevent.spawn(body)
         until(lambda: waiting() == 1)
         call("close", out)
-        reading.join()
-        self.assertEqual(reading.exception.errno, errno.EBADF)
+        self.assertEqual(reading.get(), errno.EBADF)
 
     def test_others_may_switch_here(self):
         out, into = self.pipe()
@@ -249,6 +254,23 @@ class Waiting(BridgeTest):
         self.assertEqual(len(addresses), 3)
         self.assertGreaterEqual(greenify.status()["offloaded"], offloaded + 4)
 
+    def test_killed_during_a_look_up(self):
+        """The worker thread finishes for nobody."""
+        def look_up():
+            result = ctypes.c_void_p()
+            try:
+                return call("getaddrinfo", b"localhost", None, None, ctypes.byref(result))
+            finally:
+                if result.value:
+                    ctypes.CDLL(None).freeaddrinfo(result)
+
+        victims = [gevent.spawn(look_up) for _ in range(50)]
+        gevent.sleep(0)
+        gevent.killall(victims)
+        self.assertTrue(all(v.value == 0 or isinstance(v.value, gevent.GreenletExit)
+                            for v in victims))
+        self.assertEqual(gevent.spawn(look_up).get(), 0)
+
     def test_destructor_during_an_exception(self):
         """A module that says goodbye while an exception is on its way leaves that alone."""
         out, into = self.pipe()
@@ -291,7 +313,7 @@ class Liveness(BridgeTest):
         """The last parked call ends outside of a dispatch."""
         self._limit.close()
         out, _ = self.pipe()
-        victim = gevent.spawn(driver.read, out)
+        victim = gevent.spawn(lambda: driver.read(out))
         until(lambda: waiting() == 1)
         victim.kill()
         self.assertTrue(gevent.get_hub().join(10))
