@@ -269,10 +269,10 @@ size_t stack_size_wanted(void)
 
     if (bytes != 0)
         return bytes;
-    text = secure_getenv("GREEN_STACK_SIZE");
+    text = secure_getenv("GREEN_STACK_SIZE"); /* once: it costs as much as the rest of a spawn */
     if (text == NULL)
-        return STACK_SIZE_DEFAULT;
-    if (size_from_environment(text) != 0)
+        (void)stack_size_set(STACK_SIZE_DEFAULT);
+    else if (size_from_environment(text) != 0)
         return 0;
     errno = saved;
     return atomic_load_explicit(&wanted, memory_order_relaxed);

@@ -223,14 +223,23 @@ END_TEST
 
 START_TEST(the_environment_gives_the_size)
 {
-    unsetenv("GREEN_STACK_SIZE");
-    ck_assert_uint_eq(stack_size_wanted(), STACK_SIZE_DEFAULT);
     setenv("GREEN_STACK_SIZE", "65536", 1);
     errno = EXDEV;
     ck_assert_uint_eq(stack_size_wanted(), 65536);
     ck_assert_int_eq(errno, EXDEV);
     ck_assert_int_eq(stack_size_set(SMALL), 0);
     ck_assert_uint_eq(stack_size_wanted(), SMALL);
+}
+END_TEST
+
+START_TEST(without_a_word_the_size_is_the_default)
+{
+    unsetenv("GREEN_STACK_SIZE");
+    errno = EXDEV;
+    ck_assert_uint_eq(stack_size_wanted(), STACK_SIZE_DEFAULT);
+    ck_assert_int_eq(errno, EXDEV);
+    setenv("GREEN_STACK_SIZE", "65536", 1); /* too late */
+    ck_assert_uint_eq(stack_size_wanted(), STACK_SIZE_DEFAULT);
 }
 END_TEST
 
@@ -262,6 +271,7 @@ int main(void)
         after_a_burst_memory_goes_back,
         release_leaves_errno_alone,
         the_environment_gives_the_size,
+        without_a_word_the_size_is_the_default,
         garbage_in_the_environment_is_refused,
     };
 
