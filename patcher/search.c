@@ -73,7 +73,7 @@ static bool is_loadable(const struct search *search, const char *path)
 {
     unsigned char head[offsetof(Elf64_Ehdr, e_machine) + 2];
     struct stat status;
-    uint16_t machine;
+    unsigned first, second, machine;
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
     bool whole;
 
@@ -85,9 +85,9 @@ static bool is_loadable(const struct search *search, const char *path)
     if (!whole || memcmp(head, ELFMAG, SELFMAG) != 0 || head[EI_CLASS] != search->class ||
         head[EI_DATA] != search->order)
         return false;
-    machine = search->order == ELFDATA2LSB
-                  ? (uint16_t)(head[sizeof(head) - 2] | head[sizeof(head) - 1] << 8)
-                  : (uint16_t)(head[sizeof(head) - 1] | head[sizeof(head) - 2] << 8);
+    first = head[sizeof(head) - 2];
+    second = head[sizeof(head) - 1];
+    machine = search->order == ELFDATA2LSB ? first | second << 8 : first << 8 | second;
     return machine == search->machine->machine;
 }
 
