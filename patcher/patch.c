@@ -135,6 +135,7 @@ static enum patch_outcome build_again(const struct work *work, const struct undo
     struct imports imports = {0};
     uint8_t *original;
     uint64_t original_size;
+    char *runpath = NULL;
 
     if (!undo_restore(work->image, undo, &original, &original_size, error))
         return build(work->image, &work->imports, options, bytes, size, report, error);
@@ -143,11 +144,16 @@ static enum patch_outcome build_again(const struct work *work, const struct undo
     if (functions == NULL)
         error_memory(error);
     else if (image_parse(original, original_size, &image, error) &&
-             imports_collect(image, &wider, &imports, error))
+             imports_collect(image, &wider, &imports, error) &&
+             runpath_added(work->image, image, &runpath, error)) {
+        if (wider.runpath == NULL)
+            wider.runpath = runpath;
         outcome = build(image, &imports, &wider, bytes, size, report, error);
+    }
     imports_finish(&imports);
     image_destroy(image);
     free(functions);
+    free(runpath);
     free(original);
     return outcome;
 }

@@ -123,6 +123,11 @@ PATCH_MUST_CHECK bool patch_prepare_contents(const char *input, const char *outp
                                              struct patch_change **change,
                                              struct patch_error *error);
 
+/* The same with the bytes of `input` itself. */
+PATCH_MUST_CHECK bool patch_prepare_copy(const char *input, const char *output,
+                                         const struct patch_options *options,
+                                         struct patch_change **change, struct patch_error *error);
+
 /* Hands the bytes that a commit will make visible to `sink`, part by part. */
 typedef void patch_bytes_sink(void *context, const void *bytes, size_t size);
 PATCH_MUST_CHECK bool patch_change_read(const struct patch_change *change, patch_bytes_sink *sink,

@@ -9,18 +9,39 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+static bool prepare(const struct file *input, const char *output, const void *bytes, uint64_t size,
+                    const struct patch_options *options, struct patch_change **change,
+                    struct patch_error *error)
+{
+    char *path;
+
+    return change_destination(input, output, options, &path, error) &&
+           change_create(input, path, bytes, size, change, error);
+}
+
 bool patch_prepare_contents(const char *input, const char *output, const void *bytes, uint64_t size,
                             const struct patch_options *options, struct patch_change **change,
                             struct patch_error *error)
 {
     struct file file;
-    char *path;
     bool done;
 
     if (!file_read(&file, input, error))
         return false;
-    done = change_destination(&file, output, options, &path, error) &&
-           change_create(&file, path, bytes, size, change, error);
+    done = prepare(&file, output, bytes, size, options, change, error);
+    file_finish(&file);
+    return done;
+}
+
+bool patch_prepare_copy(const char *input, const char *output, const struct patch_options *options,
+                        struct patch_change **change, struct patch_error *error)
+{
+    struct file file;
+    bool done;
+
+    if (!file_read(&file, input, error))
+        return false;
+    done = prepare(&file, output, file.bytes, file.size, options, change, error);
     file_finish(&file);
     return done;
 }

@@ -4,6 +4,8 @@
  */
 #include "runpath.h"
 
+#include "error.h"
+
 #include <stdio.h>
 #include <string.h>
 
@@ -42,4 +44,20 @@ char *runpath_value(const struct image *image, const struct patch_options *optio
     if (asprintf(&text, "%s%s%s", options->runpath, value[0] != '\0' ? ":" : "", value) < 0)
         return NULL;
     return text;
+}
+
+bool runpath_added(const struct image *patched, const struct image *original, char **folder,
+                   struct patch_error *error)
+{
+    const char *now = old_value(patched);
+    const char *before = old_value(original);
+    size_t tail = strlen(before) + (before[0] != '\0');
+    size_t length = strlen(now);
+
+    *folder = NULL;
+    if (length <= tail || strcmp(now + length - strlen(before), before) != 0 ||
+        (tail > 0 && now[length - tail] != ':'))
+        return true;
+    *folder = strndup(now, length - tail);
+    return *folder != NULL || error_memory(error);
 }

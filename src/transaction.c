@@ -210,6 +210,16 @@ void transaction_release(const struct transaction_hold *hold)
 
 /* --- all or none ------------------------------------------------------------------------------ */
 
+/* A copy that goes with others is made even where nothing in it has to change. */
+static void prepare_copy(struct transaction_file *file, const struct settings *settings,
+                         const struct patch_options *options)
+{
+    file->state = TRANSACTION_READY;
+    if (!settings->dry_run &&
+        !patch_prepare_copy(file->input, file->target, options, &file->change, &file->error))
+        file->state = TRANSACTION_FAILED;
+}
+
 static void prepare_file(struct transaction_file *file, const struct settings *settings,
                          transaction_prepare *prepare)
 {
@@ -228,6 +238,8 @@ static void prepare_file(struct transaction_file *file, const struct settings *s
     file->state =
         states[prepare(file->input, output, &options, settings->dry_run ? NULL : &file->change,
                        &file->report, &file->error)];
+    if (file->state == TRANSACTION_NOTHING && file->runpath != NULL && output != NULL)
+        prepare_copy(file, settings, &options);
 }
 
 void transaction_discard(struct transaction *transaction)

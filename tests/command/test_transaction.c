@@ -63,6 +63,16 @@ static enum patch_outcome prepare(const char *input, const char *output,
     return PATCH_READY;
 }
 
+bool patch_prepare_copy(const char *input, const char *output, const struct patch_options *options,
+                        struct patch_change **change, struct patch_error *error)
+{
+    (void)output, (void)options, (void)error;
+    note("copy", input);
+    *change = malloc(sizeof(**change));
+    (*change)->input = input;
+    return true;
+}
+
 bool patch_commit(struct patch_change *change, struct patch_error *error)
 {
     bool late = is_named(change->input, "late");
@@ -198,6 +208,25 @@ START_TEST(nothing_to_do_hinders_no_other)
 
     ck_assert_int_eq(transaction.files[0].state, TRANSACTION_NOTHING);
     ck_assert_int_eq(transaction.files[1].state, TRANSACTION_WRITTEN);
+    transaction_finish(&transaction);
+    settings_finish(&settings);
+}
+END_TEST
+
+START_TEST(copies_that_go_with_others_are_made_unchanged)
+{
+    struct settings settings = files(NULL, 0);
+    struct transaction transaction;
+
+    settings.folder = place("copies");
+    ck_assert(transaction_begin(&transaction, &settings, 2));
+    ck_assert(transaction_add(&transaction, &settings, place("nothing"), "new"));
+    ck_assert(transaction_add(&transaction, &settings, place("nothing"), "nothing"));
+    transaction.files[0].runpath = "$ORIGIN";
+    transaction_run(&transaction, &settings, prepare);
+    ck_assert_str_eq(diary, "prepare new; copy nothing; prepare nothing; commit nothing; ");
+    ck_assert_int_eq(transaction.files[0].state, TRANSACTION_WRITTEN);
+    ck_assert_int_eq(transaction.files[1].state, TRANSACTION_NOTHING);
     transaction_finish(&transaction);
     settings_finish(&settings);
 }
@@ -345,6 +374,7 @@ int main(void)
         one_failure_discards_all,
         failed_commit_discards_the_rest,
         nothing_to_do_hinders_no_other,
+        copies_that_go_with_others_are_made_unchanged,
         dry_run_makes_no_change,
         link_to_a_file_is_the_same_file,
         copies_of_file_and_link_are_two,
