@@ -147,11 +147,12 @@ struct record_row *record_find(const struct record *record, const char *path)
 bool record_parse(struct record *record, const char *text, size_t size, char *reason,
                   size_t reason_size)
 {
-    const char *wrong = memchr(text, '\0', size) != NULL ? "it contains a NUL byte" : NULL;
+    const char *whole = memchr(text, '\0', size) != NULL ? "it contains a NUL byte" : NULL;
+    const char *wrong = NULL;
     size_t line = 0;
 
     *record = (struct record){0};
-    for (size_t at = 0; wrong == NULL && at < size;) {
+    for (size_t at = 0; whole == NULL && wrong == NULL && at < size;) {
         const char *end = memchr(text + at, '\n', size - at);
         size_t length = end != NULL ? (size_t)(end - text) + 1 - at : size - at;
 
@@ -159,9 +160,14 @@ bool record_parse(struct record *record, const char *text, size_t size, char *re
         wrong = parse_line(record, text + at, length);
         at += length;
     }
-    if (wrong == NULL && (wrong = sort(record)) == NULL)
+    if (whole == NULL && wrong == NULL)
+        whole = sort(record);
+    if (whole == NULL && wrong == NULL)
         return true;
-    snprintf(reason, reason_size, "line %zu: %s", line, wrong);
+    if (wrong != NULL)
+        snprintf(reason, reason_size, "line %zu: %s", line, wrong);
+    else
+        snprintf(reason, reason_size, "%s", whole);
     record_finish(record);
     return false;
 }

@@ -264,7 +264,7 @@ static bool take_text(struct wheel_list *list, struct archive *archive, struct a
         return true;
     }
     if (!record_parse(&list->record, text, size, reason, sizeof(reason)))
-        done = wheel_refuse(error, PATCH_PACKAGE, "RECORD, %s", reason);
+        done = wheel_refuse(error, PATCH_PACKAGE, "RECORD: %s", reason);
     free(text);
     return done;
 }
