@@ -135,7 +135,10 @@ static PyObject *reader_next(PyObject *self)
     char buffer[64];
     ssize_t count = read_released(((struct reader *)(void *)self)->fd, buffer, sizeof buffer);
 
-    return count <= 0 ? NULL : PyBytes_FromStringAndSize(buffer, count);
+    if (count > 0)
+        return PyBytes_FromStringAndSize(buffer, count);
+    PyErr_SetNone(PyExc_StopIteration);
+    return NULL;
 }
 
 static PyTypeObject reader_type = {
@@ -156,6 +159,34 @@ static PyObject *driver_reader(PyObject *module, PyObject *argument)
     return (PyObject *)reader;
 }
 
+/* --- an object that waits for a word when it dies ----------------------------------------------
+ */
+
+static void farewell_dealloc(PyObject *self)
+{
+    char word[64];
+
+    (void)read_released(((struct reader *)(void *)self)->fd, word, sizeof word);
+    PyObject_Free(self);
+}
+
+static PyTypeObject farewell_type = {
+    PyVarObject_HEAD_INIT(NULL, 0).tp_name = "driver.Farewell",
+    .tp_basicsize = sizeof(struct reader),
+    .tp_flags = Py_TPFLAGS_DEFAULT,
+    .tp_dealloc = farewell_dealloc,
+};
+
+static PyObject *driver_farewell(PyObject *module, PyObject *argument)
+{
+    struct reader *farewell = PyObject_New(struct reader, &farewell_type);
+
+    (void)module;
+    if (farewell != NULL)
+        farewell->fd = (int)PyLong_AsLong(argument);
+    return (PyObject *)farewell;
+}
+
 /* --- the module ------------------------------------------------------------------------------- */
 
 static PyMethodDef methods[] = {
@@ -166,6 +197,7 @@ static PyMethodDef methods[] = {
     {"read_and_call", driver_read_and_call, METH_VARARGS, "calls back on failure"},
     {"poll", driver_poll, METH_VARARGS, "(count, revents, revents) for two descriptors"},
     {"reader", driver_reader, METH_O, "an iterator over what can be read"},
+    {"farewell", driver_farewell, METH_O, "an object that reads when it dies"},
     {NULL, NULL, 0, NULL},
 };
 
@@ -180,10 +212,11 @@ PyMODINIT_FUNC PyInit_driver(void); /* the interpreter looks it up by name */
 
 PyMODINIT_FUNC PyInit_driver(void)
 {
-    PyObject *module = PyType_Ready(&reader_type) == 0 ? PyModule_Create(&definition) : NULL;
+    PyObject *module = PyModule_Create(&definition);
 
     error_type = PyErr_NewException("driver.Error", NULL, NULL);
-    if (module == NULL || error_type == NULL ||
+    if (module == NULL || error_type == NULL || PyType_Ready(&reader_type) != 0 ||
+        PyType_Ready(&farewell_type) != 0 ||
         PyModule_AddObjectRef(module, "Error", error_type) != 0)
         Py_CLEAR(module);
     return module;

@@ -4,6 +4,7 @@ arrives, whatever the C module made of the error, and nothing else changes.
 """
 import errno
 import os
+import select
 import signal
 import sys
 import traceback
@@ -179,28 +180,32 @@ class Thrown(BridgeTest):
         self.assertIn(first, chain)
 
     def test_ready_and_thrown(self):
-        """Killed after its descriptor was ready, and before it ran."""
-        pipes = [self.pipe() for _ in range(3)]
-        victims = []
-        seen = []
+        """An exception comes after the descriptor was ready, and before the greenlet ran; the next
+        wait has nothing to do with that wake-up."""
+        pipes, (later, into_later) = [self.pipe() for _ in range(3)], self.pipe()
+        victims, seen = [], []
 
         def body(out):
             try:
                 driver.read(out)
-                for victim in victims:
-                    if victim is not gevent.getcurrent():
-                        victim.kill(Mine, block=False)
-                gevent.sleep(0)
-                seen.append("read")
             except Mine:
                 seen.append("thrown")
+                seen.append(driver.poll(later, -1, -1))
+                return
+            if not seen:
+                gevent.get_hub().loop.run_callback(gevent.getcurrent().switch)
+                next(v for v in victims if v is not gevent.getcurrent()).throw(Mine)
+            seen.append("read")
 
         victims += [gevent.spawn(body, out) for out, _ in pipes]
         until(lambda: waiting() == 3)
         for _, into in pipes:
             os.write(into, b"x")
+        until(lambda: len(seen) == 3)
+        self.assertEqual((seen, waiting()), (["thrown", "read", "read"], 1))
+        os.write(into_later, b"x")
         gevent.joinall(victims)
-        self.assertEqual(seen, ["thrown", "thrown", "read"])
+        self.assertEqual(seen[3:], [(1, select.POLLIN, 0)])
 
     def test_into_the_main_greenlet(self):
         out, _ = self.pipe()
