@@ -31,6 +31,9 @@ static const struct {
 struct watch {
     struct loop_ev *owner;
     ev_io io[DIRECTIONS];
+    bool changed; /* it is in owner->changed */
+    bool anew;    /* libev tells the kernel, even where its events are the same as before */
+    int told;     /* the events that libev told the kernel of */
 };
 
 struct loop_ev {
@@ -41,8 +44,8 @@ struct loop_ev {
     double armed; /* when the timer fires; INFINITY: it is stopped */
     struct watch **watches;
     int watch_count;
-    int *fresh; /* descriptors whose watches libev has not told the kernel of yet */
-    size_t fresh_count, fresh_capacity;
+    struct watch **changed; /* since the loop ran last; room for all of them */
+    int changed_count;
     bool masked; /* the mask of a waiting call is in force */
     sigset_t unmasked;
 };
@@ -59,8 +62,16 @@ struct ev_loop *loop_ev_native(struct loop *loop)
 
 /* --- watching descriptors --------------------------------------------------------------------- */
 
+static void note_change(struct loop_ev *loop, struct watch *watch)
+{
+    if (!watch->changed)
+        loop->changed[loop->changed_count++] = watch;
+    watch->changed = true;
+}
+
 static void start(struct loop_ev *loop, ev_io *io)
 {
+    note_change(loop, io->data);
     ev_io_start(loop->ev, io);
     ev_unref(loop->ev);
 }
@@ -69,6 +80,7 @@ static void stop(struct loop_ev *loop, ev_io *io)
 {
     if (!ev_is_active(io))
         return;
+    note_change(loop, io->data);
     ev_ref(loop->ev);
     ev_io_stop(loop->ev, io);
 }
@@ -81,8 +93,10 @@ static void on_ready(struct ev_loop *ev, ev_io *io, int revents)
     for (int d = 0; d < DIRECTIONS; d++)
         if ((revents & directions[d].ev) != 0)
             events |= directions[d].poll;
-    if ((revents & EV_ERROR) != 0 && !ev_is_active(io))
+    if ((revents & EV_ERROR) != 0 && !ev_is_active(io)) {
         ev_ref(ev); /* libev stopped it, with a reference that was not ours */
+        watch->told = 0;
+    }
     wanted = hub_ready(watch->owner->base.hub, io->fd, events);
     for (int d = 0; d < DIRECTIONS; d++)
         if (io == &watch->io[d] && (wanted & directions[d].poll) == 0)
@@ -92,10 +106,14 @@ static void on_ready(struct ev_loop *ev, ev_io *io, int revents)
 static int grow(struct loop_ev *loop, int fd)
 {
     int count = loop->watch_count == 0 ? 64 : loop->watch_count;
-    struct watch **watches;
+    struct watch **watches, **changed;
 
     while (count <= fd)
         count = count > fd / 2 ? fd + 1 : 2 * count;
+    changed = reallocarray(loop->changed, (size_t)count, sizeof *changed);
+    if (changed == NULL)
+        return -1;
+    loop->changed = changed;
     watches = reallocarray(loop->watches, (size_t)count, sizeof *watches);
     if (watches == NULL)
         return -1;
@@ -117,7 +135,7 @@ static struct watch *watch_for(struct loop_ev *loop, int fd)
     watch = malloc(sizeof *watch);
     if (watch == NULL)
         return NULL;
-    watch->owner = loop;
+    *watch = (struct watch){.owner = loop};
     for (int d = 0; d < DIRECTIONS; d++) {
         ev_io_init(&watch->io[d], on_ready, fd, directions[d].ev);
         watch->io[d].data = watch;
@@ -126,24 +144,12 @@ static struct watch *watch_for(struct loop_ev *loop, int fd)
     return watch;
 }
 
-static int note_fresh(struct loop_ev *loop, int fd)
-{
-    if (loop->fresh_count == loop->fresh_capacity) {
-        size_t capacity = 2 * loop->fresh_capacity + 16;
-        int *fresh = reallocarray(loop->fresh, capacity, sizeof *fresh);
-
-        if (fresh == NULL)
-            return -1;
-        loop->fresh = fresh;
-        loop->fresh_capacity = capacity;
-    }
-    loop->fresh[loop->fresh_count++] = fd;
-    return 0;
-}
-
 /* The next start makes libev tell the kernel, even where nothing seems to have changed. */
-static void ask_anew(ev_io *io, int direction)
+static void ask_anew(struct watch *watch, int direction)
 {
+    ev_io *io = &watch->io[direction];
+
+    watch->anew = true;
     ev_io_set(io, io->fd, directions[direction].ev);
 }
 
@@ -151,19 +157,15 @@ static int loop_watch(struct loop *base, int fd, short events, bool anew)
 {
     struct loop_ev *loop = self(base);
     struct watch *watch = watch_for(loop, fd);
-    bool noted = false;
 
     if (watch == NULL)
         return -1;
     for (int d = 0; d < DIRECTIONS; d++) {
         if ((events & directions[d].poll) == 0 || (ev_is_active(&watch->io[d]) && !anew))
             continue;
-        if (!noted && note_fresh(loop, fd) != 0)
-            return -1;
-        noted = true;
         stop(loop, &watch->io[d]);
         if (anew)
-            ask_anew(&watch->io[d], d);
+            ask_anew(watch, d);
         start(loop, &watch->io[d]);
     }
     return 0;
@@ -178,7 +180,7 @@ static void loop_forget(struct loop *base, int fd)
         return;
     for (int d = 0; d < DIRECTIONS; d++) {
         stop(loop, &watch->io[d]);
-        ask_anew(&watch->io[d], d);
+        ask_anew(watch, d);
     }
 }
 
@@ -278,21 +280,44 @@ static void after_wait(struct ev_loop *ev) EV_NOEXCEPT
     errno = error;
 }
 
-/* libev ends the process when it meets a descriptor that is closed. Code that we do not see may
- * have closed one since its wait began: whoever waits for it looks again. Returns whether there was
- * one.
- */
+static int active_events(const struct watch *watch)
+{
+    int events = 0;
+
+    for (int d = 0; d < DIRECTIONS; d++)
+        if (ev_is_active(&watch->io[d]))
+            events |= directions[d].ev;
+    return events;
+}
+
+/* Whether libev tells the kernel of this watch when it runs now. */
+static bool will_tell(struct watch *watch)
+{
+    int events = active_events(watch);
+    bool tells = events != 0 && (events != watch->told || watch->anew);
+
+    watch->changed = false;
+    if (events != 0)
+        watch->anew = false;
+    watch->told = events;
+    return tells;
+}
+
+/* libev ends the process when it tells the kernel of a descriptor that is closed, and code that we
+ * do not see may have closed one since its wait began: whoever waits for it looks again. Returns
+ * whether there was one. */
 static bool drop_closed(struct loop_ev *loop)
 {
     bool found = false;
     int saved = errno;
 
-    while (loop->fresh_count > 0) {
-        int fd = loop->fresh[--loop->fresh_count];
+    while (loop->changed_count > 0) {
+        struct watch *watch = loop->changed[--loop->changed_count];
+        int fd = watch->io[READ].fd;
 
-        if (fcntl(fd, F_GETFD) >= 0)
+        if (!will_tell(watch) || fcntl(fd, F_GETFD) >= 0)
             continue;
-        loop_forget(&loop->base, fd);
+        loop_forget(&loop->base, fd); /* which is a change: it is looked at once more */
         (void)hub_ready(loop->base.hub, fd, POLLNVAL);
         found = true;
     }
@@ -314,7 +339,7 @@ static void loop_destroy(struct loop *base)
     for (int fd = 0; fd < loop->watch_count; fd++)
         free(loop->watches[fd]);
     free(loop->watches);
-    free(loop->fresh);
+    free(loop->changed);
     ev_loop_destroy(loop->ev);
     free(loop);
 }
