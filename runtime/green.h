@@ -128,6 +128,10 @@ struct green_host {
      * ends. Returns the address of the pointer, NULL without memory. May be NULL: one for the
      * thread. */
     void **(*local)(void *data, void (*destroy)(void *));
+
+    /* Any pointer that tells the running context from the thread's others as long as it lives: the
+     * owner of the locks that it takes. May be NULL: locks then belong to the thread. */
+    void *(*current)(void *data);
 };
 
 /* Makes this thread a hub that suspends through `host`. EBUSY: it has a hub already; EINVAL: bad

@@ -9,6 +9,9 @@
 #include <fcntl.h>
 #include <netdb.h>
 #include <poll.h>
+#include <pthread.h>
+#include <sched.h>
+#include <semaphore.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
@@ -22,6 +25,7 @@
 #include <sys/types.h>
 #include <sys/uio.h>
 #include <sys/wait.h>
+#include <threads.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -50,6 +54,21 @@ __typeof__(nanosleep) __nanosleep;
 __typeof__(sendmmsg) __sendmmsg;
 __typeof__(wait) __wait;
 __typeof__(waitpid) __waitpid;
+
+/* glibc's own names; its headers do not declare them any more. */
+__typeof__(pthread_mutex_lock) __pthread_mutex_lock;
+__typeof__(pthread_mutex_trylock) __pthread_mutex_trylock;
+__typeof__(pthread_mutex_unlock) __pthread_mutex_unlock;
+__typeof__(pthread_rwlock_rdlock) __pthread_rwlock_rdlock;
+__typeof__(pthread_rwlock_wrlock) __pthread_rwlock_wrlock;
+__typeof__(pthread_rwlock_trywrlock) __pthread_rwlock_trywrlock;
+__typeof__(pthread_rwlock_unlock) __pthread_rwlock_unlock;
+__typeof__(pthread_once) __pthread_once;
+
+/* The C++ ABI's (2.8); in libstdc++ or libc++abi. */
+int __cxa_guard_acquire(long long *guard);
+void __cxa_guard_release(long long *guard);
+void __cxa_guard_abort(long long *guard);
 
 #define HOOK(group, name, what)                                                                    \
     __attribute__((visibility("default"))) extern __typeof__(name) greenify_##name;

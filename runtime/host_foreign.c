@@ -29,7 +29,17 @@ static void **local(struct hub *hub, void (*destroy)(void *))
     return hub->foreign->local(hub->foreign_data, destroy);
 }
 
-const struct host host_foreign = {.park = park, .unpark = unpark, .local = local};
+static void *current(struct hub *hub)
+{
+    return hub->foreign->current == NULL ? hub : hub->foreign->current(hub->foreign_data);
+}
+
+const struct host host_foreign = {
+    .park = park,
+    .unpark = unpark,
+    .local = local,
+    .current = current,
+};
 
 static struct hub *foreign_hub(void)
 {

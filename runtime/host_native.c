@@ -39,4 +39,14 @@ static void **local(struct hub *hub, void (*destroy)(void *))
     return &self->local;
 }
 
-const struct host host_native = {.park = park, .unpark = unpark, .local = local};
+static void *current(struct hub *hub)
+{
+    return hub->scheduler->current;
+}
+
+const struct host host_native = {
+    .park = park,
+    .unpark = unpark,
+    .local = local,
+    .current = current,
+};

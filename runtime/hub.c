@@ -5,7 +5,9 @@
  */
 #include "hub.h"
 
+#include "lot.h"
 #include "mailbox.h"
+#include "owners.h"
 #include "scheduler.h"
 #include "signals.h"
 #include "waiter.h"
@@ -74,6 +76,7 @@ struct hub *hub_create(const struct host *host, struct loop *(*create_loop)(stru
     hub->host = host;
     list_init(&hub->waiters);
     list_init(&hub->spares);
+    list_init(&hub->lot_waits);
     timers_init(&hub->timers);
     hub->loop = create_loop(hub);
     if (hub->loop == NULL)
@@ -140,7 +143,9 @@ void hub_destroy(struct hub *hub)
 
     hub_of_thread = NULL;
     (void)pthread_setspecific(thread_end, NULL);
+    lot_finish(hub);
     mailbox_close(hub->mailbox);
+    owners_destroy(hub->owners);
     scheduler_destroy(hub->scheduler);
     free_waiters(hub);
     fdtable_finish(&hub->fds);

@@ -17,6 +17,7 @@
 #include <stdbool.h>
 
 struct mailbox;
+struct owners;
 struct scheduler;
 struct waiter;
 
@@ -28,6 +29,8 @@ struct host {
     void (*unpark)(struct hub *hub, struct waiter *w);
     /* One pointer of the running flow, freed with `destroy` when that ends. NULL with ENOMEM. */
     void **(*local)(struct hub *hub, void (*destroy)(void *));
+    /* What tells the running flow from the others of the thread. */
+    void *(*current)(struct hub *hub);
 };
 
 extern const struct host host_native, host_foreign;
@@ -39,6 +42,8 @@ struct hub {
     struct timers timers;
     struct list waiters;     /* those parked now */
     struct list spares;      /* waiters to use again */
+    struct list lot_waits;   /* those in the parking lot */
+    struct owners *owners;   /* of locks that flows of this thread hold; NULL: none ever did */
     struct mailbox *mailbox; /* from other threads */
     size_t masked;           /* parked waiters with a signal mask of their own */
     struct green_hub_stats stats;

@@ -95,6 +95,22 @@ void mailbox_post(struct mailbox *mailbox, struct mail *mail)
     drop_all(refused);
 }
 
+bool mailbox_try_post(struct mailbox *mailbox, struct mail *mail)
+{
+    bool open;
+
+    if (pthread_mutex_trylock(&mailbox->lock) != 0)
+        return false;
+    open = mailbox->loop != NULL;
+    if (open) {
+        mail->next = mailbox->newest;
+        mailbox->newest = mail;
+        mailbox->loop->ops->wake(mailbox->loop);
+    }
+    pthread_mutex_unlock(&mailbox->lock);
+    return open;
+}
+
 void mailbox_deliver(struct mailbox *mailbox)
 {
     struct mail *newest, *oldest = NULL;
