@@ -1,0 +1,222 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The queues themselves: their order, wakes that nobody uses, wakes from other threads, and those
+ * who left before the wake came.
+ */
+#include "../runtime/support.h"
+#include "green.h"
+#include "hub.h"
+#include "lot.h"
+
+#include <errno.h>
+#include <math.h>
+#include <pthread.h>
+#include <stdint.h>
+#include <unistd.h>
+
+static char object[8];
+static int order[8], ended;
+
+/* Parks without a limit and without looking again: only a wake ends it. */
+static void *park_for_good(void *number)
+{
+    struct lot_wait *w = lot_join(hub_current(), "test", &object[0]);
+    enum wake cause = lot_park(w, (double)INFINITY);
+    bool woken = lot_leave(w);
+
+    order[ended++] = (int)(intptr_t)number;
+    return (void *)(intptr_t)(cause == WAKE_READY && woken);
+}
+
+static green_t *park_number(intptr_t number)
+{
+    green_t *g = green_spawn(park_for_good, (void *)number);
+
+    green_yield();
+    return g;
+}
+
+START_TEST(the_oldest_is_woken_first)
+{
+    green_t *flows[4];
+    void *woken;
+
+    for (intptr_t i = 0; i < 4; i++)
+        flows[i] = park_number(i);
+    ck_assert_uint_eq(lot_crowd(&object[0]), 4);
+    lot_wake(&object[1], 1);
+    lot_wake(&object[0], 1);
+    lot_wake(&object[0], 2);
+    ck_assert_uint_eq(lot_crowd(&object[0]), 1);
+    for (int i = 0; i < 3; i++) {
+        ck_assert_int_eq(green_join(flows[i], &woken, 10), 0);
+        ck_assert_ptr_nonnull(woken);
+    }
+    ck_assert_int_eq(green_join(flows[3], NULL, 0.05), -1);
+    lot_wake(&object[0], SIZE_MAX);
+    ck_assert_int_eq(green_join(flows[3], &woken, 10), 0);
+    ck_assert_ptr_nonnull(woken);
+    for (int i = 0; i < 4; i++)
+        ck_assert_int_eq(order[i], i);
+    ck_assert_uint_eq(atomic_load(&lot_sleepers), 0);
+}
+END_TEST
+
+START_TEST(a_wake_before_the_wait_counts)
+{
+    struct lot_wait *w;
+
+    ck_assert_ptr_nonnull(green_loop());
+    w = lot_join(hub_current(), "test", &object[0]);
+    lot_wake(&object[0], 1);
+    ck_assert(lot_leave(w));
+    w = lot_join(hub_current(), "test", &object[0]);
+    ck_assert(!lot_leave(w));
+    ck_assert_uint_eq(atomic_load(&lot_sleepers), 0);
+}
+END_TEST
+
+static void *wake_from_thread(void *most)
+{
+    lot_wake(&object[0], (size_t)(uintptr_t)most);
+    return NULL;
+}
+
+static void *wake_as_handler(void *unused)
+{
+    lot_wake_from_handler(&object[0]);
+    return unused;
+}
+
+static void in_thread(void *(*function)(void *), uintptr_t argument)
+{
+    pthread_t thread;
+
+    pthread_create(&thread, NULL, function, (void *)argument);
+    pthread_join(thread, NULL);
+}
+
+START_TEST(other_threads_wake)
+{
+    green_t *flows[3];
+    void *woken;
+
+    for (intptr_t i = 0; i < 3; i++)
+        flows[i] = park_number(i);
+    in_thread(wake_from_thread, 2);
+    in_thread(wake_as_handler, 0);
+    for (int i = 0; i < 3; i++) {
+        ck_assert_int_eq(green_join(flows[i], &woken, 10), 0);
+        ck_assert_ptr_nonnull(woken);
+    }
+    flows[0] = park_number(0);
+    lot_wake_from_handler(&object[0]); /* the hub's own thread leaves itself mail */
+    ck_assert_int_eq(green_join(flows[0], &woken, 10), 0);
+    ck_assert_ptr_nonnull(woken);
+}
+END_TEST
+
+/* The mail of a wait that has left must not find it, nor what came to stand there. */
+START_TEST(a_wake_that_comes_too_late_is_known_to_the_leaver)
+{
+    for (int i = 0; i < 100; i++) {
+        struct lot_wait *w;
+
+        ck_assert_ptr_nonnull(green_loop());
+        w = lot_join(hub_current(), "test", &object[0]);
+        in_thread(i % 2 == 0 ? wake_from_thread : wake_as_handler, 1);
+        ck_assert(lot_leave(w)); /* the mail is on its way */
+    }
+    green_sleep(0.001);
+    ck_assert_uint_eq(atomic_load(&lot_sleepers), 0);
+}
+END_TEST
+
+/* --- operations ------------------------------------------------------------------------------- */
+
+static int tries, available;
+
+static int attempt(void *unused)
+{
+    (void)unused;
+    tries++;
+    if (available == 0)
+        return EBUSY;
+    available--;
+    return 0;
+}
+
+static int await(double seconds, clockid_t clock)
+{
+    struct timespec time;
+    struct lot_call call = {"test", object, attempt, {clock, &time}, LOT_COUNTED, 0, 0, NULL};
+
+    clock_gettime(clock, &time);
+    time.tv_sec += (time_t)seconds;
+    time.tv_nsec = seconds < 0 ? 0 : time.tv_nsec;
+    return lot_await(hub_current(), &call);
+}
+
+static void *await_one(void *seconds)
+{
+    return (void *)(intptr_t)await(*(double *)seconds, CLOCK_MONOTONIC);
+}
+
+START_TEST(what_is_available_costs_one_try)
+{
+    ck_assert_ptr_nonnull(green_loop());
+    available = 1;
+    ck_assert_int_eq(await(10, CLOCK_MONOTONIC), 0);
+    ck_assert_int_eq(tries, 1);
+    ck_assert_int_eq(await(-10, CLOCK_REALTIME), ETIMEDOUT);
+    ck_assert_int_eq(tries, 2);
+}
+END_TEST
+
+START_TEST(a_release_that_nobody_tells_of_is_found)
+{
+    double patience = 20;
+    green_t *flows[5];
+    void *result;
+
+    for (int i = 0; i < 5; i++)
+        flows[i] = green_spawn(await_one, &patience);
+    green_sleep(0.01);
+    available = 5; /* the first finds it, and tells the next */
+    for (int i = 0; i < 5; i++) {
+        ck_assert_int_eq(green_join(flows[i], &result, 10), 0);
+        ck_assert_ptr_null(result);
+    }
+    ck_assert_int_eq(available, 0);
+    /* They look less and less often: not all the time. */
+    ck_assert_int_lt(tries, 200);
+}
+END_TEST
+
+START_TEST(a_time_that_is_none_is_refused_only_where_it_matters)
+{
+    struct timespec bad = {0, 1000000000};
+    struct lot_call call = {.name = "test", .object = object, .attempt = attempt};
+
+    ck_assert_ptr_nonnull(green_loop());
+    call.until = (struct until){CLOCK_REALTIME, &bad};
+    ck_assert_int_eq(lot_await(hub_current(), &call), EINVAL);
+    available = 1;
+    ck_assert_int_eq(lot_await(hub_current(), &call), 0);
+}
+END_TEST
+
+int main(void)
+{
+    const TTest *const tests[] = {
+        the_oldest_is_woken_first,
+        a_wake_before_the_wait_counts,
+        other_threads_wake,
+        a_wake_that_comes_too_late_is_known_to_the_leaver,
+        what_is_available_costs_one_try,
+        a_release_that_nobody_tells_of_is_found,
+        a_time_that_is_none_is_refused_only_where_it_matters,
+    };
+
+    return run_suite("lot", tests, sizeof tests / sizeof tests[0]);
+}
