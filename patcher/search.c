@@ -87,6 +87,8 @@ static bool is_loadable(const struct search *search, const char *path)
         return false;
     first = head[sizeof(head) - 2];
     second = head[sizeof(head) - 1];
+    first = head[sizeof(head) - 2];
+    second = head[sizeof(head) - 1];
     machine = search->order == ELFDATA2LSB ? first | second << 8 : first << 8 | second;
     return machine == search->machine->machine;
 }
