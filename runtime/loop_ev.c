@@ -19,6 +19,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/signalfd.h>
 #include <unistd.h>
 
 /* In the order of `directions`. */
@@ -46,8 +47,8 @@ struct loop_ev {
     int watch_count;
     struct watch **changed; /* since the loop ran last; room for all of them */
     int changed_count;
-    bool masked; /* the mask of a waiting call is in force */
-    sigset_t unmasked;
+    ev_io pending; /* a signalfd: a signal that a waiting call lets in is there; fd -1: not made */
+    sigset_t let_in; /* those signals */
 };
 
 static struct loop_ev *self(struct loop *loop)
@@ -244,27 +245,11 @@ static void loop_release(struct loop *base)
     ev_unref(self(base)->ev);
 }
 
-/* libev says nothing of an interrupted wait, but errno does: these two stand on both sides of it. A
- * signal that the mask lets in at once must end the wait as well, so the loop is woken then. What
- * arrives between the change of the mask and the wait itself is noticed with the next event. */
+/* libev says nothing of an interrupted wait, but errno does: these two stand on both sides of it.
+ */
 static void before_wait(struct ev_loop *ev) EV_NOEXCEPT
 {
-    struct loop_ev *loop = ev_userdata(ev);
-    sigset_t mask, pending;
-
-    loop->masked = hub_wait_mask(loop->base.hub, &mask);
-    if (loop->masked) {
-        bool due = false;
-
-        sigpending(&pending);
-        for (int number = 1; number < NSIG; number++)
-            due |= sigismember(&pending, number) == 1 && sigismember(&mask, number) == 0;
-        pthread_sigmask(SIG_SETMASK, &mask, &loop->unmasked);
-        if (due) {
-            hub_interrupted(loop->base.hub);
-            ev_async_send(ev, &loop->wake);
-        }
-    }
+    (void)ev;
     errno = 0;
 }
 
@@ -273,11 +258,54 @@ static void after_wait(struct ev_loop *ev) EV_NOEXCEPT
     struct loop_ev *loop = ev_userdata(ev);
     int error = errno;
 
-    if (loop->masked)
-        pthread_sigmask(SIG_SETMASK, &loop->unmasked, NULL);
     if (error == EINTR)
         hub_interrupted(loop->base.hub);
     errno = error;
+}
+
+/* --- signals that a waiting call lets in ------------------------------------------------------ */
+
+/* The mask of such a call cannot be put in force together with libev's wait, and apart from it a
+ * signal in between would be lost. They stay blocked, a signalfd ends the wait, and their handlers
+ * run here. */
+static void on_pending(struct ev_loop *ev, ev_io *io, int revents)
+{
+    struct loop_ev *loop = io->data;
+
+    (void)ev;
+    (void)revents;
+    pthread_sigmask(SIG_UNBLOCK, &loop->let_in, NULL);
+    pthread_sigmask(SIG_BLOCK, &loop->let_in, NULL);
+    hub_interrupted(loop->base.hub);
+}
+
+static void stop_pending(struct loop_ev *loop)
+{
+    if (!ev_is_active(&loop->pending))
+        return;
+    ev_ref(loop->ev);
+    ev_io_stop(loop->ev, &loop->pending);
+}
+
+static void watch_signals(struct loop_ev *loop)
+{
+    sigset_t mask, blocked;
+    int fd;
+
+    stop_pending(loop);
+    if (!hub_wait_mask(loop->base.hub, &mask))
+        return;
+    pthread_sigmask(SIG_BLOCK, NULL, &blocked);
+    sigemptyset(&loop->let_in);
+    for (int number = 1; number < NSIG; number++)
+        if (sigismember(&blocked, number) == 1 && sigismember(&mask, number) == 0)
+            sigaddset(&loop->let_in, number);
+    fd = signalfd(loop->pending.fd, &loop->let_in, SFD_CLOEXEC | SFD_NONBLOCK);
+    if (fd < 0)
+        return;
+    ev_io_set(&loop->pending, fd, EV_READ);
+    ev_io_start(loop->ev, &loop->pending);
+    ev_unref(loop->ev);
 }
 
 static int active_events(const struct watch *watch)
@@ -327,6 +355,7 @@ static bool drop_closed(struct loop_ev *loop)
 
 static bool loop_run(struct loop *base, bool wait)
 {
+    watch_signals(self(base));
     if (drop_closed(self(base)))
         wait = false;
     return ev_run(self(base)->ev, wait ? EVRUN_ONCE : EVRUN_NOWAIT) != 0;
@@ -340,6 +369,8 @@ static void loop_destroy(struct loop *base)
         free(loop->watches[fd]);
     free(loop->watches);
     free(loop->changed);
+    if (loop->pending.fd >= 0)
+        close(loop->pending.fd);
     ev_loop_destroy(loop->ev);
     free(loop);
 }
@@ -397,6 +428,8 @@ struct loop *loop_ev_create(struct hub *hub)
     loop->wake.data = loop;
     ev_async_start(loop->ev, &loop->wake);
     ev_unref(loop->ev);
+    ev_io_init(&loop->pending, on_pending, -1, EV_READ);
+    loop->pending.data = loop;
     ev_timer_init(&loop->timer, on_timer, 0., 0.);
     loop->timer.data = loop;
     return &loop->base;

@@ -9,7 +9,8 @@
 
 #include <errno.h>
 #include <ev.h>
-#include <fcntl.h>
+#include <pthread.h>
+#include <signal.h>
 #include <stdint.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -270,6 +271,78 @@ START_TEST(wait_fd_tells_revents_and_timeouts)
 }
 END_TEST
 
+/* --- signals ---------------------------------------------------------------------------------- */
+
+enum { SIGNALS = 200 };
+
+static pthread_t receiver;
+static volatile int signals_handled;
+static bool signals_over;
+
+static void on_signal(int number)
+{
+    (void)number;
+    signals_handled++;
+}
+
+static void *send_signals(void *sent)
+{
+    for (int i = 0; i < SIGNALS; i++) {
+        while (signals_handled < i)
+            usleep(10);
+        usleep((useconds_t)(i * 37 % 300));
+        ++*(int *)sent;
+        pthread_kill(receiver, SIGUSR1);
+    }
+    return NULL;
+}
+
+static void *keep_busy(void *unused)
+{
+    while (!signals_over)
+        green_yield();
+    return unused;
+}
+
+static void *await_signals(void *unused)
+{
+    const struct timespec limit = {5, 0};
+    intptr_t interrupted = 0;
+    sigset_t none;
+
+    (void)unused;
+    sigemptyset(&none);
+    for (int i = 0; i < SIGNALS; i++)
+        interrupted += greenify_ppoll(NULL, 0, &limit, &none) == -1 && errno == EINTR;
+    signals_over = true;
+    return (void *)interrupted;
+}
+
+/* That is what the mask of ppoll() is for. */
+START_TEST(a_signal_that_a_mask_lets_in_is_never_lost)
+{
+    sigset_t blocked;
+    pthread_t sender;
+    int sent = 0;
+    green_t *g;
+
+    receiver = pthread_self();
+    signal(SIGUSR1, on_signal);
+    sigemptyset(&blocked);
+    sigaddset(&blocked, SIGUSR1);
+    pthread_sigmask(SIG_BLOCK, &blocked, NULL);
+    ck_assert_int_eq(pthread_create(&sender, NULL, send_signals, &sent), 0);
+    g = green_spawn(await_signals, NULL);
+    green_detach(green_spawn(keep_busy, NULL));
+    ck_assert_int_eq(outcome(g), SIGNALS);
+    ck_assert_int_eq(signals_handled, SIGNALS);
+    ck_assert_int_eq(pthread_join(sender, NULL), 0);
+    ck_assert_int_eq(sent, SIGNALS);
+    pthread_sigmask(SIG_BLOCK, NULL, &blocked);
+    ck_assert_int_eq(sigismember(&blocked, SIGUSR1), 1);
+}
+END_TEST
+
 /* --- callbacks of the loop -------------------------------------------------------------------- */
 
 static int callback_result, callback_errno;
@@ -404,6 +477,7 @@ int main(void)
         a_kill_ends_one_call_only,
         a_kill_after_the_wake_up_counts_for_the_next_wait,
         wait_fd_tells_revents_and_timeouts,
+        a_signal_that_a_mask_lets_in_is_never_lost,
         a_call_in_a_callback_blocks_for_real,
         a_fork_leaves_the_parents_waits_alone,
         a_forked_child_that_returns_has_ended,
