@@ -75,6 +75,10 @@ void __cxa_guard_abort(long long *guard);
 #include "hooks.def"
 #undef HOOK
 
+/* The part of a hook that needs a hub: apart from it, so that the way to libc stays one test and
+ * one jump, without a frame. */
+#define IN_HUB static __attribute__((noinline))
+
 /* `name` is the same function as `of`, whose hook stands above in the same file. */
 #define HOOK_SAME(name, of)                                                                        \
     extern __typeof__(name) greenify_##name __attribute__((alias("greenify_" #of)))

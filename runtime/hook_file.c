@@ -78,14 +78,11 @@ static ssize_t read_file(struct blocking *b, const struct iovec *iov, int count)
     return done;
 }
 
-ssize_t greenify_read(int fd, void *buffer, size_t size)
+IN_HUB ssize_t read_in_hub(struct hub *hub, int fd, void *buffer, size_t size)
 {
-    struct hub *hub = hub_current();
     struct blocking b;
     ssize_t done;
 
-    if (hub == NULL || size == 0)
-        return read(fd, buffer, size);
     b = blocking_begin(hub, "read", fd, POLLIN, SO_RCVTIMEO);
     do
         done = recv(fd, buffer, size, b.dontwait);
@@ -97,6 +94,15 @@ ssize_t greenify_read(int fd, void *buffer, size_t size)
     }
     return done;
 }
+
+ssize_t greenify_read(int fd, void *buffer, size_t size)
+{
+    struct hub *hub = hub_current();
+
+    if (hub == NULL || size == 0)
+        return read(fd, buffer, size);
+    return read_in_hub(hub, fd, buffer, size);
+}
 HOOK_SAME(__read, read);
 
 ssize_t greenify___read_chk(int fd, void *buffer, size_t size, size_t room)
@@ -106,14 +112,11 @@ ssize_t greenify___read_chk(int fd, void *buffer, size_t size, size_t room)
     return greenify_read(fd, buffer, size);
 }
 
-ssize_t greenify_readv(int fd, const struct iovec *iov, int count)
+IN_HUB ssize_t readv_in_hub(struct hub *hub, int fd, const struct iovec *iov, int count)
 {
-    struct hub *hub = hub_current();
     struct blocking b;
     ssize_t done;
 
-    if (hub == NULL || count <= 0 || count > IOV_MAX)
-        return readv(fd, iov, count);
     b = blocking_begin(hub, "readv", fd, POLLIN, SO_RCVTIMEO);
     do {
         struct msghdr message = {.msg_iov = (struct iovec *)iov, .msg_iovlen = (size_t)count};
@@ -127,6 +130,15 @@ ssize_t greenify_readv(int fd, const struct iovec *iov, int count)
     if (done < 0 && errno == ENOTSOCK)
         return read_file(&b, iov, count);
     return done;
+}
+
+ssize_t greenify_readv(int fd, const struct iovec *iov, int count)
+{
+    struct hub *hub = hub_current();
+
+    if (hub == NULL || count <= 0 || count > IOV_MAX)
+        return readv(fd, iov, count);
+    return readv_in_hub(hub, fd, iov, count);
 }
 
 /* --- writing ---------------------------------------------------------------------------------- */
@@ -211,14 +223,20 @@ static ssize_t write_whole(struct hub *hub, const char *call, int fd, const stru
     return done < 0 && errno == ENOTSOCK ? write_file(&b, iov, count) : done;
 }
 
+IN_HUB ssize_t write_in_hub(struct hub *hub, int fd, const void *buffer, size_t size)
+{
+    struct iovec iov = {(void *)buffer, size};
+
+    return write_whole(hub, "write", fd, &iov, 1);
+}
+
 ssize_t greenify_write(int fd, const void *buffer, size_t size)
 {
     struct hub *hub = hub_current();
-    struct iovec iov = {(void *)buffer, size};
 
     if (hub == NULL || size == 0)
         return write(fd, buffer, size);
-    return write_whole(hub, "write", fd, &iov, 1);
+    return write_in_hub(hub, fd, buffer, size);
 }
 HOOK_SAME(__write, write);
 

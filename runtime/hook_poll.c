@@ -97,13 +97,18 @@ static int poll_waiting(struct hub *hub, const char *call, struct pollfd *fds, n
     return ready;
 }
 
+IN_HUB int poll_in_hub(struct hub *hub, struct pollfd *fds, nfds_t count, int timeout)
+{
+    return poll_waiting(hub, "poll", fds, count, hub_deadline(timeout * 1e-3), NULL);
+}
+
 int greenify_poll(struct pollfd *fds, nfds_t count, int timeout)
 {
     struct hub *hub = hub_current();
 
     if (hub == NULL || timeout == 0)
         return poll(fds, count, timeout);
-    return poll_waiting(hub, "poll", fds, count, hub_deadline(timeout * 1e-3), NULL);
+    return poll_in_hub(hub, fds, count, timeout);
 }
 HOOK_SAME(__poll, poll);
 

@@ -27,14 +27,11 @@ static struct blocking sending(struct hub *hub, const char *call, int fd)
 
 /* --- receiving -------------------------------------------------------------------------------- */
 
-ssize_t greenify_recv(int fd, void *buffer, size_t size, int flags)
+IN_HUB ssize_t recv_in_hub(struct hub *hub, int fd, void *buffer, size_t size, int flags)
 {
-    struct hub *hub = hub_current();
     struct blocking b;
     ssize_t received;
 
-    if (hub == NULL || (flags & RECEIVE_AT_ONCE) != 0)
-        return recv(fd, buffer, size, flags);
     b = receiving(hub, "recv", fd);
     if ((flags & MSG_WAITALL) != 0) {
         struct iovec iov = {buffer, size};
@@ -47,6 +44,15 @@ ssize_t greenify_recv(int fd, void *buffer, size_t size, int flags)
     while (blocking_retry(&b, received));
     return received;
 }
+
+ssize_t greenify_recv(int fd, void *buffer, size_t size, int flags)
+{
+    struct hub *hub = hub_current();
+
+    if (hub == NULL || (flags & RECEIVE_AT_ONCE) != 0)
+        return recv(fd, buffer, size, flags);
+    return recv_in_hub(hub, fd, buffer, size, flags);
+}
 HOOK_SAME(__recv, recv);
 
 ssize_t greenify___recv_chk(int fd, void *buffer, size_t size, size_t room, int flags)
@@ -56,15 +62,12 @@ ssize_t greenify___recv_chk(int fd, void *buffer, size_t size, size_t room, int 
     return greenify_recv(fd, buffer, size, flags);
 }
 
-ssize_t greenify_recvfrom(int fd, void *__restrict buffer, size_t size, int flags,
-                          __SOCKADDR_ARG address, socklen_t *__restrict length)
+IN_HUB ssize_t recvfrom_in_hub(struct hub *hub, int fd, void *__restrict buffer, size_t size,
+                               int flags, __SOCKADDR_ARG address, socklen_t *__restrict length)
 {
-    struct hub *hub = hub_current();
     struct blocking b;
     ssize_t received;
 
-    if (hub == NULL || (flags & RECEIVE_AT_ONCE) != 0)
-        return recvfrom(fd, buffer, size, flags, address, length);
     b = receiving(hub, "recvfrom", fd);
     if ((flags & MSG_WAITALL) != 0 && length != NULL && address.__sockaddr__ != NULL) {
         struct iovec iov = {buffer, size};
@@ -86,6 +89,16 @@ ssize_t greenify_recvfrom(int fd, void *__restrict buffer, size_t size, int flag
     return received;
 }
 
+ssize_t greenify_recvfrom(int fd, void *__restrict buffer, size_t size, int flags,
+                          __SOCKADDR_ARG address, socklen_t *__restrict length)
+{
+    struct hub *hub = hub_current();
+
+    if (hub == NULL || (flags & RECEIVE_AT_ONCE) != 0)
+        return recvfrom(fd, buffer, size, flags, address, length);
+    return recvfrom_in_hub(hub, fd, buffer, size, flags, address, length);
+}
+
 ssize_t greenify___recvfrom_chk(int fd, void *__restrict buffer, size_t size, size_t room,
                                 int flags, __SOCKADDR_ARG address, socklen_t *__restrict length)
 {
@@ -94,14 +107,11 @@ ssize_t greenify___recvfrom_chk(int fd, void *__restrict buffer, size_t size, si
     return greenify_recvfrom(fd, buffer, size, flags, address, length);
 }
 
-ssize_t greenify_recvmsg(int fd, struct msghdr *message, int flags)
+IN_HUB ssize_t recvmsg_in_hub(struct hub *hub, int fd, struct msghdr *message, int flags)
 {
-    struct hub *hub = hub_current();
     struct blocking b;
     ssize_t received;
 
-    if (hub == NULL || (flags & RECEIVE_AT_ONCE) != 0)
-        return recvmsg(fd, message, flags);
     b = receiving(hub, "recvmsg", fd);
     if ((flags & MSG_WAITALL) != 0)
         return transfer_receive_all(&b, message, flags);
@@ -109,6 +119,15 @@ ssize_t greenify_recvmsg(int fd, struct msghdr *message, int flags)
         received = recvmsg(fd, message, flags | b.dontwait);
     while (blocking_retry(&b, received));
     return received;
+}
+
+ssize_t greenify_recvmsg(int fd, struct msghdr *message, int flags)
+{
+    struct hub *hub = hub_current();
+
+    if (hub == NULL || (flags & RECEIVE_AT_ONCE) != 0)
+        return recvmsg(fd, message, flags);
+    return recvmsg_in_hub(hub, fd, message, flags);
 }
 
 /* --- sending ---------------------------------------------------------------------------------- */
@@ -119,10 +138,9 @@ static bool continues(ssize_t sent, size_t size)
     return sent < 0 ? errno == EAGAIN : (size_t)sent < size;
 }
 
-ssize_t greenify_sendto(int fd, const void *buffer, size_t size, int flags,
-                        __CONST_SOCKADDR_ARG address, socklen_t length)
+IN_HUB ssize_t sendto_in_hub(struct hub *hub, int fd, const void *buffer, size_t size, int flags,
+                             __CONST_SOCKADDR_ARG address, socklen_t length)
 {
-    struct hub *hub = hub_current();
     struct iovec iov = {(void *)buffer, size};
     struct msghdr message = {.msg_name = (void *)address.__sockaddr__,
                              .msg_namelen = length,
@@ -131,10 +149,32 @@ ssize_t greenify_sendto(int fd, const void *buffer, size_t size, int flags,
     struct blocking b;
     ssize_t sent;
 
-    if (hub == NULL || (flags & MSG_DONTWAIT) != 0)
-        return sendto(fd, buffer, size, flags, address, length);
     b = sending(hub, "sendto", fd);
     sent = sendto(fd, buffer, size, flags | MSG_DONTWAIT, address, length);
+    if (!continues(sent, size))
+        return sent;
+    return transfer_send_rest(&b, &message, flags, sent < 0 ? 0 : (size_t)sent);
+}
+
+ssize_t greenify_sendto(int fd, const void *buffer, size_t size, int flags,
+                        __CONST_SOCKADDR_ARG address, socklen_t length)
+{
+    struct hub *hub = hub_current();
+
+    if (hub == NULL || (flags & MSG_DONTWAIT) != 0)
+        return sendto(fd, buffer, size, flags, address, length);
+    return sendto_in_hub(hub, fd, buffer, size, flags, address, length);
+}
+
+IN_HUB ssize_t send_in_hub(struct hub *hub, int fd, const void *buffer, size_t size, int flags)
+{
+    struct iovec iov = {(void *)buffer, size};
+    struct msghdr message = {.msg_iov = &iov, .msg_iovlen = 1};
+    struct blocking b;
+    ssize_t sent;
+
+    b = sending(hub, "send", fd);
+    sent = send(fd, buffer, size, flags | MSG_DONTWAIT);
     if (!continues(sent, size))
         return sent;
     return transfer_send_rest(&b, &message, flags, sent < 0 ? 0 : (size_t)sent);
@@ -143,30 +183,28 @@ ssize_t greenify_sendto(int fd, const void *buffer, size_t size, int flags,
 ssize_t greenify_send(int fd, const void *buffer, size_t size, int flags)
 {
     struct hub *hub = hub_current();
-    struct iovec iov = {(void *)buffer, size};
-    struct msghdr message = {.msg_iov = &iov, .msg_iovlen = 1};
-    struct blocking b;
-    ssize_t sent;
 
     if (hub == NULL || (flags & MSG_DONTWAIT) != 0)
         return send(fd, buffer, size, flags);
-    b = sending(hub, "send", fd);
-    sent = send(fd, buffer, size, flags | MSG_DONTWAIT);
-    if (!continues(sent, size))
-        return sent;
-    return transfer_send_rest(&b, &message, flags, sent < 0 ? 0 : (size_t)sent);
+    return send_in_hub(hub, fd, buffer, size, flags);
 }
 HOOK_SAME(__send, send);
+
+IN_HUB ssize_t sendmsg_in_hub(struct hub *hub, int fd, const struct msghdr *message, int flags)
+{
+    struct blocking b;
+
+    b = sending(hub, "sendmsg", fd);
+    return transfer_send(&b, message, flags);
+}
 
 ssize_t greenify_sendmsg(int fd, const struct msghdr *message, int flags)
 {
     struct hub *hub = hub_current();
-    struct blocking b;
 
     if (hub == NULL || (flags & MSG_DONTWAIT) != 0)
         return sendmsg(fd, message, flags);
-    b = sending(hub, "sendmsg", fd);
-    return transfer_send(&b, message, flags);
+    return sendmsg_in_hub(hub, fd, message, flags);
 }
 
 /* --- connections ------------------------------------------------------------------------------ */
@@ -281,15 +319,12 @@ static int connect_to_full_queue(struct blocking *b, __CONST_SOCKADDR_ARG addres
     return result;
 }
 
-int greenify_connect(int fd, __CONST_SOCKADDR_ARG address, socklen_t length)
+IN_HUB int connect_in_hub(struct hub *hub, int fd, __CONST_SOCKADDR_ARG address, socklen_t length)
 {
-    struct hub *hub = hub_current();
     struct at_once at_once;
     struct blocking b;
     int result;
 
-    if (hub == NULL)
-        return connect(fd, address, length);
     b = sending(hub, "connect", fd);
     at_once = at_once_begin(fd);
     result = connect(fd, address, length);
@@ -301,6 +336,15 @@ int greenify_connect(int fd, __CONST_SOCKADDR_ARG address, socklen_t length)
     if (errno == EAGAIN && address.__sockaddr__->sa_family == AF_UNIX)
         return connect_to_full_queue(&b, address, length);
     return -1;
+}
+
+int greenify_connect(int fd, __CONST_SOCKADDR_ARG address, socklen_t length)
+{
+    struct hub *hub = hub_current();
+
+    if (hub == NULL)
+        return connect(fd, address, length);
+    return connect_in_hub(hub, fd, address, length);
 }
 HOOK_SAME(__connect, connect);
 
