@@ -8,12 +8,15 @@
 
 #include <errno.h>
 #include <poll.h>
+#include <pthread.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <unistd.h>
 
 extern __typeof__(read) greenify_read;
 extern __typeof__(poll) greenify_poll;
+extern __typeof__(pthread_mutex_lock) greenify_pthread_mutex_lock;
+extern __typeof__(pthread_mutex_unlock) greenify_pthread_mutex_unlock;
 
 static PyObject *error_type;
 
@@ -124,6 +127,29 @@ static PyObject *driver_poll(PyObject *module, PyObject *arguments)
     return Py_BuildValue("iii", count, (int)fds[0].revents, (int)fds[1].revents);
 }
 
+/* --- one recursive mutex ---------------------------------------------------------------------- */
+
+static pthread_mutex_t mutex = PTHREAD_RECURSIVE_MUTEX_INITIALIZER_NP;
+
+static PyObject *driver_lock(PyObject *module, PyObject *unused)
+{
+    int status;
+
+    (void)module;
+    (void)unused;
+    Py_BEGIN_ALLOW_THREADS;
+    status = greenify_pthread_mutex_lock(&mutex);
+    Py_END_ALLOW_THREADS;
+    return PyLong_FromLong(status);
+}
+
+static PyObject *driver_unlock(PyObject *module, PyObject *unused)
+{
+    (void)module;
+    (void)unused;
+    return PyLong_FromLong(greenify_pthread_mutex_unlock(&mutex));
+}
+
 /* --- an iterator that ends where its read fails ----------------------------------------------- */
 
 struct reader {
@@ -197,6 +223,8 @@ static PyMethodDef methods[] = {
     {"read_and_call", driver_read_and_call, METH_VARARGS, "calls back on failure"},
     {"poll", driver_poll, METH_VARARGS, "(count, revents, revents) for two descriptors"},
     {"reader", driver_reader, METH_O, "an iterator over what can be read"},
+    {"lock", driver_lock, METH_NOARGS, "locks the recursive mutex; its status"},
+    {"unlock", driver_unlock, METH_NOARGS, "unlocks it; its status"},
     {"farewell", driver_farewell, METH_O, "an object that reads when it dies"},
     {NULL, NULL, 0, NULL},
 };

@@ -276,6 +276,23 @@ class Waiting(BridgeTest):
                             for v in victims))
         self.assertEqual(gevent.spawn(look_up).get(), 0)
 
+    def test_a_lock_belongs_to_a_greenlet(self):
+        """A recursive mutex lets its greenlet in again, and no other one."""
+        order = []
+
+        def body(name):
+            status = [driver.lock(), driver.lock()]
+            order.append(name)
+            sleep(0.01)
+            order.append(name)
+            return status + [driver.unlock(), driver.unlock()]
+
+        greenlets = [gevent.spawn(body, name) for name in "abc"]
+        gevent.joinall(greenlets)
+        self.assertEqual([g.value for g in greenlets], [[0] * 4] * 3)
+        self.assertEqual("".join(order), "aabbcc")
+        self.assertEqual(driver.unlock(), errno.EPERM)
+
     def test_destructor_during_an_exception(self):
         """A module that says goodbye while an exception is on its way leaves that alone."""
         out, into = self.pipe()

@@ -53,7 +53,8 @@ class Activation(BridgeTest):
         reading = gevent.spawn(driver.read, out)
         until(lambda: waiting() == 1)
         status = greenify.status()
-        self.assertEqual(status["libraries"], {DRIVER: ["poll", "read"]})
+        self.assertEqual(status["libraries"],
+                         {DRIVER: ["poll", "pthread_mutex_lock", "pthread_mutex_unlock", "read"]})
         self.assertEqual((status["optimistic"], status["parked"], status["blocked"]), (1, 1, 0))
         os.write(into, b"x")
         reading.join()

@@ -157,11 +157,28 @@ static void **local(void *data, void (*destroy)(void *))
     return place;
 }
 
+static void *current(void *data)
+{
+    PyGILState_STATE gil;
+    PyObject *greenlet;
+
+    if (atomic_load_explicit(&finished, memory_order_relaxed))
+        return data;
+    gil = PyGILState_Ensure();
+    greenlet = greenlets_current();
+    if (greenlet == NULL)
+        PyErr_Clear();
+    Py_XDECREF(greenlet); /* it runs, and so lives */
+    PyGILState_Release(gil);
+    return greenlet;
+}
+
 static const struct green_host host = {
     .size = sizeof host,
     .park = park,
     .unpark = unpark,
     .local = local,
+    .current = current,
 };
 
 /* --- what gevent calls ------------------------------------------------------------------------ */
