@@ -52,6 +52,9 @@ static void print_need(struct outline *outline, const struct patch_need *need, i
         return;
     }
     member = &outline->closure->members[need->member];
+    /* libc stands below every library, and nobody asks about it. */
+    if (member->exempt && outline->report->verbosity < 1)
+        return;
     if (outline->shown[need->member]) {
         report_line(outline->report, "%*s%s: see above", 2 * depth, "", need->name);
         return;
