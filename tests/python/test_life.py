@@ -44,6 +44,16 @@ class Activation(BridgeTest):
         self.assertEqual(driver.read(out), b"y")
         self.assertEqual(greenify.status()["optimistic"], 0)
 
+    def test_deactivate_where_a_dispatch_resumed(self):
+        """The dispatch, which is still on the stack of the hub, has something to come back to."""
+        out, into = self.pipe()
+        for _ in range(3):
+            gevent.spawn_later(0.005, os.write, into, b"x")
+            self.assertEqual(driver.read(out), b"x")
+            greenify.deactivate()
+            gevent.sleep(0.001)
+            greenify.greenify()
+
     def test_status(self):
         out, into = self.pipe()
         greenify.deactivate()

@@ -21,7 +21,8 @@ struct bridge {
     size_t parked;             /* calls that wait now */
     bool counts;               /* watcher.ref: gevent's loop lives on for us */
     bool dispatching;
-    bool closed; /* calls block for real */
+    bool detached; /* during that: it is freed at its end */
+    bool closed;   /* calls block for real */
 };
 
 static __thread struct bridge *bridge_of_thread;
@@ -53,6 +54,28 @@ static void stop(PyObject *watcher)
             PyErr_Clear();
         Py_XDECREF(result);
     }
+}
+
+static void let_go(struct bridge *bridge)
+{
+    pending_clear();
+    if (bridge->watcher != NULL)
+        stop(bridge->watcher);
+    Py_CLEAR(bridge->watcher);
+}
+
+/* Without calls that could come back. A dispatch comes back: a greenlet that it resumed is the
+ * caller. */
+static void release(struct bridge *bridge)
+{
+    let_go(bridge);
+    bridge->detached = bridge->closed = true;
+    if (bridge->dispatching)
+        return;
+    Py_XDECREF(bridge->hub);
+    Py_XDECREF(bridge->loop_name);
+    Py_XDECREF(bridge->timeout);
+    free(bridge);
 }
 
 /* --- what libgreen calls ---------------------------------------------------------------------- */
@@ -255,6 +278,8 @@ int bridge_dispatch(void)
     bridge->dispatching = false;
     if (bridge->parked == 0)
         count(bridge, false);
+    if (bridge->detached)
+        release(bridge);
     return go_on ? 0 : -1;
 }
 
@@ -263,24 +288,6 @@ int bridge_dispatch(void)
 PyObject *bridge_hub(void)
 {
     return bridge_of_thread == NULL ? NULL : bridge_of_thread->hub;
-}
-
-static void let_go(struct bridge *bridge)
-{
-    pending_clear();
-    if (bridge->watcher != NULL)
-        stop(bridge->watcher);
-    Py_CLEAR(bridge->watcher);
-}
-
-/* Without calls that could come back. */
-static void destroy(struct bridge *bridge)
-{
-    let_go(bridge);
-    Py_XDECREF(bridge->hub);
-    Py_XDECREF(bridge->loop_name);
-    Py_XDECREF(bridge->timeout);
-    free(bridge);
 }
 
 /* The thread ends, or its state is cleared by another one. Calls that are still parked will not
@@ -293,7 +300,7 @@ static void thread_ends(PyObject *capsule)
         return;
     if (green_host_detach() == 0) {
         bridge_of_thread = NULL;
-        destroy(bridge);
+        release(bridge);
     } else {
         bridge->closed = true;
         let_go(bridge);
@@ -335,7 +342,7 @@ int bridge_attach(PyObject *hub, PyObject *timeout)
     if (bridge->loop_name == NULL || green_host_attach(&host, bridge) != 0) {
         if (!PyErr_Occurred())
             PyErr_SetFromErrno(PyExc_OSError);
-        destroy(bridge);
+        release(bridge);
         return -1;
     }
     bridge_of_thread = bridge;
@@ -377,7 +384,7 @@ int bridge_detach(void)
     bridge_of_thread = NULL;
     if (dictionary != NULL && PyDict_DelItemString(dictionary, thread_key) != 0)
         PyErr_Clear();
-    destroy(bridge);
+    release(bridge);
     return 0;
 }
 
