@@ -48,7 +48,7 @@ struct loop_ev {
     struct watch **changed; /* since the loop ran last; room for all of them */
     int changed_count;
     ev_io pending; /* a signalfd: a signal that a waiting call lets in is there; fd -1: not made */
-    sigset_t let_in; /* those signals */
+    sigset_t mask; /* that lets them in */
 };
 
 static struct loop_ev *self(struct loop *loop)
@@ -271,12 +271,13 @@ static void after_wait(struct ev_loop *ev) EV_NOEXCEPT
 static void on_pending(struct ev_loop *ev, ev_io *io, int revents)
 {
     struct loop_ev *loop = io->data;
+    const struct timespec at_once = {0, 0};
 
     (void)ev;
     (void)revents;
-    pthread_sigmask(SIG_UNBLOCK, &loop->let_in, NULL);
-    pthread_sigmask(SIG_BLOCK, &loop->let_in, NULL);
-    hub_interrupted(loop->base.hub);
+    /* Takes what is pending, and nothing that arrives meanwhile. */
+    if (ppoll(NULL, 0, &at_once, &loop->mask) < 0)
+        hub_interrupted(loop->base.hub);
 }
 
 static void stop_pending(struct loop_ev *loop)
@@ -289,18 +290,18 @@ static void stop_pending(struct loop_ev *loop)
 
 static void watch_signals(struct loop_ev *loop)
 {
-    sigset_t mask, blocked;
+    sigset_t let_in, blocked;
     int fd;
 
     stop_pending(loop);
-    if (!hub_wait_mask(loop->base.hub, &mask))
+    if (!hub_wait_mask(loop->base.hub, &loop->mask))
         return;
     pthread_sigmask(SIG_BLOCK, NULL, &blocked);
-    sigemptyset(&loop->let_in);
+    sigemptyset(&let_in);
     for (int number = 1; number < NSIG; number++)
-        if (sigismember(&blocked, number) == 1 && sigismember(&mask, number) == 0)
-            sigaddset(&loop->let_in, number);
-    fd = signalfd(loop->pending.fd, &loop->let_in, SFD_CLOEXEC | SFD_NONBLOCK);
+        if (sigismember(&blocked, number) == 1 && sigismember(&loop->mask, number) == 0)
+            sigaddset(&let_in, number);
+    fd = signalfd(loop->pending.fd, &let_in, SFD_CLOEXEC | SFD_NONBLOCK);
     if (fd < 0)
         return;
     ev_io_set(&loop->pending, fd, EV_READ);
