@@ -113,7 +113,11 @@ static bool add_closure(struct deps *deps, const struct patch_closure *closure)
                 member->needs[k].member != PATCH_NO_MEMBER
                     ? find_member(deps, &closure->members[member->needs[k].member])
                     : NULL;
-            if (file != NULL && !add_alias(file, member->needs[k].name))
+            if (file == NULL)
+                continue;
+            file->fixed |= member->needs[k].found == PATCH_FOUND_RPATH ||
+                           member->needs[k].found == PATCH_FOUND_PATH;
+            if (!add_alias(file, member->needs[k].name))
                 return false;
         }
     }
@@ -196,6 +200,15 @@ void deps_choose_hooked(struct deps *deps)
     }
     for (size_t i = 0; !any && i < deps->count; i++)
         deps->files[i].chosen = deps->files[i].named;
+}
+
+void deps_tell_fixed(const struct deps *deps)
+{
+    for (size_t i = 0; i < deps->count; i++)
+        if (deps->files[i].chosen && deps->files[i].fixed)
+            message(deps->files[i].path,
+                    "is found before LD_LIBRARY_PATH is looked at, so its copy "
+                    "would not be used; --runtime '$ORIGIN/...' changes that");
 }
 
 void deps_choose_all(struct deps *deps)

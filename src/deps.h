@@ -26,6 +26,7 @@ struct deps_file {
     bool exempt;      /* libc, the runtime and the like */
     bool chosen;      /* the verb is about it */
     bool leads;       /* it needs one of the chosen files */
+    bool fixed;       /* found by DT_RPATH or a path, which LD_LIBRARY_PATH cannot change */
 };
 
 struct deps {
@@ -45,6 +46,9 @@ void deps_finish(struct deps *deps);
 void deps_choose_hooked(struct deps *deps);
 /* All but those that are never patched. */
 void deps_choose_all(struct deps *deps);
+
+/* Tells which chosen files the loader would not replace by copies in a folder. */
+void deps_tell_fixed(const struct deps *deps);
 
 /* Chooses for copies that shall work by themselves: also those on the way to the hooked ones, which
  * get a run path. Looks for the runtime, which goes beside them. */

@@ -63,6 +63,8 @@ static void choose(struct deps *deps, const struct settings *settings)
         deps_choose_standing_alone(deps, settings);
     else
         deps_choose_hooked(deps);
+    if (settings->folder != NULL && settings->runtime[0] != '$' && settings->verbosity >= 0)
+        deps_tell_fixed(deps);
 }
 
 const struct rewriting rewriting_patch = {"patch", patch_prepare, choose, nothing, describe};

@@ -164,6 +164,12 @@ class Patch(Deps):
         self.assertIn(f"{self.out}/liblast.so.1", maps)
         self.assertIn("libgreen.so.1", maps)
 
+    def test_copies_that_would_not_be_used_are_told(self):
+        for flag, told in (("-Wl,--disable-new-dtags", True), ("-Wl,--enable-new-dtags", False)):
+            with self.subTest(flag):
+                run = self.greenify("--deps", "-d", self.out, self.chain(flag))
+                self.assertEqual("its copy would not be used" in run.stderr, told, run.stderr)
+
     def test_copies_stand_alone(self):
         for flag in ("-Wl,--enable-new-dtags", "-Wl,--disable-new-dtags"):
             with self.subTest(flag):

@@ -160,6 +160,16 @@ class Tree(Case):
         subprocess.run(["bash", "-c", script], check=True)
         self.assertIn("greenify_poll", dynamic_imports(self.site / "copy59.so"))
 
+    def test_no_room_changes_nothing(self):
+        self.library("one.so")
+        package.install(self.site, {"two.so": self.library("two.so").read_bytes()})
+        before = snapshot(self.site)
+        run = subprocess.run(["bash", "-c", f"ulimit -f 4 && exec {COMMAND} tree {self.site}"],
+                             capture_output=True, text=True)
+        self.assertEqual(run.returncode, 1, run.stderr)
+        self.assertIn("File too large", run.stderr)
+        self.assertEqual(snapshot(self.site), before)
+
     def test_too_few_descriptors_change_nothing(self):
         one = self.library("one.so")
         for i in range(60):

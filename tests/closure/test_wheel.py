@@ -291,6 +291,17 @@ class Refused(Wheels):
         package.write_wheel(self.input, package.package_files(Wheels.extension, "musllinux_1_2_x86_64"))
         self.refuse("it is for musl")
 
+    def test_no_room(self):
+        package.write_wheel(self.input, self.files)
+        for blocks in (1, 8, 16, 100):
+            with self.subTest(blocks):
+                command = (f"ulimit -f {blocks} && exec {os.environ['GREENIFY']} wheel {self.input} "
+                           f"-o {self.output} --runtime-file {RUNTIME}/libgreen.so.1")
+                run = subprocess.run(["bash", "-c", command], capture_output=True, text=True)
+                self.assertEqual(run.returncode, 1, run.stderr)
+                self.assertIn("[system]", run.stderr)
+                self.assertEqual(list(self.out.iterdir()), [])
+
     def test_runtime_that_is_none(self):
         package.write_wheel(self.input, self.files)
         run = self.greenify("wheel", self.input, "-o", self.output, "--runtime-file",
