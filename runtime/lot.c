@@ -52,6 +52,7 @@ struct lot_wait {
     struct waiter *waiter; /* NULL: it runs */
     bool left;             /* only its mail is still to come */
     bool interruptible;
+    bool looked; /* at least once */
     double pause;
 };
 
@@ -329,7 +330,8 @@ static double next_pause(struct queue *queue, struct lot_wait *w, bool woken)
 }
 
 /* An attempt at its place in the queue. It counts as a sleeper before it tries: who releases after
- * that wakes it again. */
+ * that wakes it again. Who has slept without a wake steps back for nobody: those that it would step
+ * back for may be of a thread that is blocked, and not for this object. */
 static int look(struct lot_wait *w, const struct lot_call *call, double *pause, bool *woken)
 {
     struct queue *queue = queue_of(w->object);
@@ -341,8 +343,9 @@ static int look(struct lot_wait *w, const struct lot_call *call, double *pause, 
         w->woken = false;
         count_sleeper(queue);
     }
-    if (!must_step_back(queue, call, w))
+    if ((w->looked && !*woken) || !must_step_back(queue, call, w))
         result = call->attempt(call->object);
+    w->looked = true;
     if (result == EBUSY && *woken && ++w->passed == PATIENCE)
         atomic_fetch_add(&queue->starving, 1);
     if (result == EBUSY)

@@ -11,6 +11,7 @@
 #include <errno.h>
 #include <math.h>
 #include <pthread.h>
+#include <semaphore.h>
 #include <stdint.h>
 #include <unistd.h>
 
@@ -193,6 +194,48 @@ START_TEST(a_release_that_nobody_tells_of_is_found)
 }
 END_TEST
 
+/* --- fairness --------------------------------------------------------------------------------- */
+
+static sem_t go_on;
+static int blocked;
+
+/* Lets a coroutine wait until it is out of patience, then blocks its thread for real. */
+static void *starve_and_block(void *unused)
+{
+    double patience = 20;
+    green_t *starving = green_spawn(await_one, &patience);
+
+    for (int i = 0; i < 20; i++) {
+        green_yield();
+        lot_wake(object, 1); /* in vain */
+    }
+    __atomic_store_n(&available, 1, __ATOMIC_SEQ_CST);
+    lot_wake(object, 1);
+    __atomic_store_n(&blocked, 1, __ATOMIC_SEQ_CST);
+    while (sem_wait(&go_on) != 0)
+        continue;
+    green_join(starving, NULL, -1);
+    return unused;
+}
+
+/* It steps back for the other only for a while. */
+START_TEST(a_blocked_thread_blocks_nobody_else)
+{
+    pthread_t thread;
+
+    sem_init(&go_on, 0, 0);
+    ck_assert_ptr_nonnull(green_loop());
+    pthread_create(&thread, NULL, starve_and_block, NULL);
+    while (!__atomic_load_n(&blocked, __ATOMIC_SEQ_CST))
+        usleep(1000);
+    ck_assert_int_eq(await(30, CLOCK_MONOTONIC), 0);
+    available = 1;
+    sem_post(&go_on);
+    pthread_join(thread, NULL);
+    ck_assert_int_eq(available, 0);
+}
+END_TEST
+
 START_TEST(a_time_that_is_none_is_refused_only_where_it_matters)
 {
     struct timespec bad = {0, 1000000000};
@@ -215,6 +258,7 @@ int main(void)
         a_wake_that_comes_too_late_is_known_to_the_leaver,
         what_is_available_costs_one_try,
         a_release_that_nobody_tells_of_is_found,
+        a_blocked_thread_blocks_nobody_else,
         a_time_that_is_none_is_refused_only_where_it_matters,
     };
 
