@@ -89,19 +89,17 @@ int greenify_thrd_sleep(const struct timespec *time, struct timespec *left)
     return result;
 }
 
+/* Who waits in a loop of these waits for another coroutine, or for another thread. */
 int greenify_sched_yield(void)
 {
     struct hub *hub = hub_current();
 
-    return hub == NULL ? sched_yield() : coroutine_yield(hub);
+    if (hub != NULL)
+        (void)coroutine_yield(hub);
+    return sched_yield();
 }
 
 void greenify_thrd_yield(void)
 {
-    struct hub *hub = hub_current();
-
-    if (hub == NULL)
-        thrd_yield();
-    else
-        (void)coroutine_yield(hub);
+    (void)greenify_sched_yield();
 }
