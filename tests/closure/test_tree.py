@@ -170,6 +170,14 @@ class Tree(Case):
         self.assertIn("File too large", run.stderr)
         self.assertEqual(snapshot(self.site), before)
 
+    def test_signal_changes_nothing(self):
+        self.library("one.so")
+        package.install(self.site, {"two.so": self.library("two.so").read_bytes()})
+        before = snapshot(self.site)
+        run = self.tree(status=1, preexec_fn=package.arrive_interrupted)
+        self.assertIn("nothing was written", run.stderr)
+        self.assertEqual(snapshot(self.site), before)
+
     def test_too_few_descriptors_change_nothing(self):
         one = self.library("one.so")
         for i in range(60):

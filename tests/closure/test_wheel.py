@@ -302,6 +302,15 @@ class Refused(Wheels):
                 self.assertIn("[system]", run.stderr)
                 self.assertEqual(list(self.out.iterdir()), [])
 
+    def test_signal_leaves_nothing_behind(self):
+        temporary = self.folder / "temporary"
+        temporary.mkdir()
+        package.write_wheel(self.input, self.files)
+        run = self.convert(status=1, env=dict(os.environ, TMPDIR=str(temporary)),
+                           preexec_fn=package.arrive_interrupted)
+        self.assertIn("interrupted", run.stderr)
+        self.assertEqual(list(self.out.iterdir()) + list(temporary.iterdir()), [])
+
     def test_runtime_that_is_none(self):
         package.write_wheel(self.input, self.files)
         run = self.greenify("wheel", self.input, "-o", self.output, "--runtime-file",
