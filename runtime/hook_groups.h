@@ -7,6 +7,7 @@
  *      name     the resolver
  *      process  waiting for children and commands
  *      file     what waits for a disk, and file locks
+ *      sync     locks, condition variables, semaphores, joins
  */
 #ifndef GREEN_HOOK_GROUPS_H
 #define GREEN_HOOK_GROUPS_H
