@@ -142,6 +142,16 @@ class Scan(Deps):
                          {"libgreen.so.1", "libev.so.4", "libc.so.6"})
 
 
+    def test_what_any_runtime_needs_is_exempt(self):
+        helper = self.library("libhelper.so.1", HOOKED.format("helper"))
+        self.library("libown.so.1", CALLING.format("own", "helper"), helper)
+        module = self.library("module.so", CALLING.format("module", "helper"), helper)
+        for runtime, exempt in (("libown.so.1", True), ("libgreen.so.1", False)):
+            members = self.scan(module, "--runtime", runtime, status=3 if exempt else 0,
+                                env=environment(self.source))
+            self.assertEqual(members[1]["exempt"], exempt)
+
+
 class Patch(Deps):
     def test_in_place_as_one(self):
         module = self.chain()
