@@ -48,6 +48,18 @@ void descriptor_changed(struct hub *hub, int fd)
         trust(hub, fd);
 }
 
+void descriptor_connects(struct hub *hub, int fd)
+{
+    struct fd_entry *entry = fdtable_find(&hub->fds, fd);
+    int saved = errno;
+
+    if (entry == NULL || !descriptor_is_trusted(entry, fd) || !list_empty(&entry->waits))
+        return;
+    entry->examined = false;
+    hub->loop->ops->forget(hub->loop, fd);
+    errno = saved;
+}
+
 bool descriptor_is_trusted(const struct fd_entry *entry, int fd)
 {
     return entry->incarnation != 0 && entry->incarnation == incarnation_of(fd);

@@ -121,6 +121,18 @@ short fdtable_ready(struct fdtable *table, int fd, short revents)
     return interest(list);
 }
 
+bool fdtable_awaits(const struct fdtable *table, int fd, short events)
+{
+    const struct fd_entry *entry = fdtable_find(table, fd);
+
+    if (entry == NULL)
+        return false;
+    for (const struct list *link = entry->waits.next; link != &entry->waits; link = link->next)
+        if ((list_entry(link, struct fd_wait, link)->events & events) != 0)
+            return true;
+    return false;
+}
+
 static void wake_all(struct list *list, enum wake cause)
 {
     for (struct list *link = list->next; link != list; link = link->next) {

@@ -53,6 +53,9 @@ void fdtable_remove(struct fd_wait *wait);
  * the events that are still waited for. */
 short fdtable_ready(struct fdtable *table, int fd, short revents);
 
+/* Whether somebody waits for one of `events` of fd, or was woken and has not run yet. */
+bool fdtable_awaits(const struct fdtable *table, int fd, short events);
+
 /* fd is about to be closed: everybody who waits for it is woken with WAKE_CLOSED. */
 void fdtable_close(struct fdtable *table, int fd);
 

@@ -325,6 +325,7 @@ IN_HUB int connect_in_hub(struct hub *hub, int fd, __CONST_SOCKADDR_ARG address,
     struct blocking b;
     int result;
 
+    descriptor_connects(hub, fd);
     b = sending(hub, "connect", fd);
     at_once = at_once_begin(fd);
     result = connect(fd, address, length);

@@ -89,7 +89,10 @@ static void stop(struct loop_ev *loop, ev_io *io)
 static void on_ready(struct ev_loop *ev, ev_io *io, int revents)
 {
     struct watch *watch = io->data;
-    short events = 0, wanted;
+    struct hub *hub = watch->owner->base.hub;
+    int direction = (int)(io - watch->io);
+    bool awaited = fdtable_awaits(&hub->fds, io->fd, directions[direction].poll);
+    short events = 0;
 
     for (int d = 0; d < DIRECTIONS; d++)
         if ((revents & directions[d].ev) != 0)
@@ -98,10 +101,9 @@ static void on_ready(struct ev_loop *ev, ev_io *io, int revents)
         ev_ref(ev); /* libev stopped it, with a reference that was not ours */
         watch->told = 0;
     }
-    wanted = hub_ready(watch->owner->base.hub, io->fd, events);
-    for (int d = 0; d < DIRECTIONS; d++)
-        if (io == &watch->io[d] && (wanted & directions[d].poll) == 0)
-            stop(watch->owner, io);
+    (void)hub_ready(hub, io->fd, events);
+    if (!awaited)
+        stop(watch->owner, io);
 }
 
 static int grow(struct loop_ev *loop, int fd)

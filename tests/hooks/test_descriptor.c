@@ -1,0 +1,125 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Descriptors that are trusted, and what other code does to them out of our sight.
+ */
+#include "descriptor.h"
+#include "green.h"
+#include "hook.h"
+#include "hub.h"
+#include "support.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdint.h>
+#include <sys/time.h>
+#include <sys/un.h>
+
+static struct sockaddr_un address;
+static socklen_t address_size;
+
+/* A Unix socket: connect() ends at once, without a watch of its own. The name is the kernel's
+ * choice. */
+static int listen_somewhere(void)
+{
+    socklen_t size = sizeof address;
+    int fd = socket(AF_UNIX, SOCK_STREAM, 0);
+
+    address = (struct sockaddr_un){.sun_family = AF_UNIX};
+    ck_assert_int_eq(bind(fd, (struct sockaddr *)&address, sizeof(sa_family_t)), 0);
+    ck_assert_int_eq(listen(fd, 8), 0);
+    ck_assert_int_eq(getsockname(fd, (struct sockaddr *)&address, &size), 0);
+    address_size = size;
+    return fd;
+}
+
+static void *receive_one(void *fd)
+{
+    char c = 0;
+
+    return (void *)(intptr_t)(greenify_recv(*(int *)fd, &c, 1, 0) == 1 ? c : -1);
+}
+
+/* Connects fd, lets a coroutine wait on it, and answers. */
+static void converse(int listener, int fd)
+{
+    green_t *receiver;
+    void *got = NULL;
+    int peer;
+
+    ck_assert_int_eq(greenify_connect(fd, (struct sockaddr *)&address, address_size), 0);
+    peer = accept(listener, NULL, NULL);
+    receiver = green_spawn(receive_one, &fd);
+    green_sleep(0.002);
+    ck_assert_int_eq(send(peer, "x", 1, 0), 1);
+    ck_assert_int_eq(green_join(receiver, &got, 5), 0);
+    ck_assert_int_eq((int)(intptr_t)got, 'x');
+    close(peer);
+}
+
+static void *nothing(void *argument)
+{
+    return argument;
+}
+
+/* Without a fresh look at the kernel's watches the second conversation would wait for ever. */
+START_TEST(a_number_that_was_closed_out_of_sight_serves_again)
+{
+    int listener = listen_somewhere(), first, second;
+
+    green_join(green_spawn(nothing, NULL), NULL, -1); /* a hub */
+    first = greenify_socket(AF_UNIX, SOCK_STREAM, 0);
+    ck_assert(descriptor_is_trusted(fdtable_find(&hub_current()->fds, first), first));
+    converse(listener, first);
+    close(first);
+    second = socket(AF_UNIX, SOCK_STREAM, 0);
+    ck_assert_int_eq(second, first);
+    converse(listener, second);
+    close(second);
+    close(listener);
+}
+END_TEST
+
+static int receive_error(int fd)
+{
+    char c;
+
+    errno = 0;
+    return greenify_recv(fd, &c, 1, 0) == -1 ? errno : 0;
+}
+
+START_TEST(hooked_changes_are_heeded)
+{
+    struct timeval little = {0, 5000};
+    int listener = listen_somewhere(), fd, one = 1, peer;
+
+    green_join(green_spawn(nothing, NULL), NULL, -1);
+    fd = greenify_socket(AF_UNIX, SOCK_STREAM, 0);
+    converse(listener, fd);
+    ck_assert_int_eq(green_join(green_spawn(nothing, NULL), NULL, -1), 0);
+    greenify_close(fd);
+    fd = greenify_socket(AF_UNIX, SOCK_STREAM, 0);
+    ck_assert_int_eq(greenify_connect(fd, (struct sockaddr *)&address, address_size), 0);
+    peer = accept(listener, NULL, NULL);
+    ck_assert_int_eq(greenify_setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &little, sizeof little), 0);
+    ck_assert_int_eq(receive_error(fd), EAGAIN);
+    little.tv_usec = 0;
+    ck_assert_int_eq(greenify_setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &little, sizeof little), 0);
+    ck_assert_int_eq(greenify_ioctl(fd, FIONBIO, &one), 0);
+    ck_assert_int_eq(receive_error(fd), EAGAIN);
+    one = 0;
+    ck_assert_int_eq(greenify_ioctl(fd, FIONBIO, &one), 0);
+    ck_assert_int_eq(greenify_fcntl(fd, F_SETFL, O_NONBLOCK), 0);
+    ck_assert_int_eq(receive_error(fd), EAGAIN);
+    close(peer);
+}
+END_TEST
+
+int main(void)
+{
+    const TTest *const tests[] = {
+        a_number_that_was_closed_out_of_sight_serves_again,
+        hooked_changes_are_heeded,
+    };
+
+    return run_suite("descriptor", tests, sizeof tests / sizeof tests[0]);
+}
