@@ -164,6 +164,19 @@ static void drop(struct mail *mail)
     job->destroy(job);
 }
 
+/* This flow cannot be suspended, and the job runs already: its thread waits for it. */
+static void await_for_real(struct hub *hub, const struct job *job)
+{
+    const struct timespec moment = {0, 200000};
+
+    for (;;) {
+        mailbox_deliver(hub->mailbox);
+        if (job->done)
+            break;
+        nanosleep(&moment, NULL);
+    }
+}
+
 static int await(struct hub *hub, struct job *job)
 {
     struct waiter *w = job->waiter;
@@ -172,12 +185,14 @@ static int await(struct hub *hub, struct job *job)
     w->remote = true;
     hub->stats.offloaded++;
     cause = waiter_park(w, (double)INFINITY);
+    if (cause == WAKE_REFUSED)
+        await_for_real(hub, job);
     job->waiter = NULL;
-    if (cause == WAKE_READY)
+    if (cause == WAKE_READY || cause == WAKE_REFUSED)
         return 0;
     if (job->done)
         job->destroy(job);
-    return cause == WAKE_REFUSED ? 1 : -1;
+    return -1;
 }
 
 int offload_run(struct hub *hub, const char *call, struct job *job)

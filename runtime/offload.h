@@ -26,10 +26,10 @@ struct job {
     struct mailbox *mailbox;
 };
 
-/* Runs the job and suspends the caller until it has run. 0: it has, and is the caller's to destroy.
- * -1 with errno: the wait was ended, the job is destroyed when it is through. 1: it cannot be
- * offloaded here (no thread, or the flow cannot be suspended), and was destroyed or will be; the
- * caller has to block. */
+/* Runs the job and suspends the caller until it has run; the hub's own loop, which cannot be
+ * suspended, blocks. 0: it has run, and is the caller's to destroy. -1 with errno: the wait was
+ * ended, the job is destroyed when it is through. 1: there is no thread to run it, it was
+ * destroyed, and the caller has to make the call itself. */
 int offload_run(struct hub *hub, const char *call, struct job *job);
 
 /* The same for a call of up to four words, by value. The result of `function` and its errno; or -1

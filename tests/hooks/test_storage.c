@@ -4,11 +4,15 @@
  */
 #include "green.h"
 #include "hook.h"
+#include "hub.h"
 #include "incarnation.h"
+#include "offload.h"
 #include "support.h"
 
 #include <errno.h>
+#include <ev.h>
 #include <fcntl.h>
+#include <stdatomic.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -195,6 +199,41 @@ START_TEST(a_closed_descriptor_is_another_incarnation)
 }
 END_TEST
 
+static atomic_int runs;
+
+static long count_run(const long *words)
+{
+    atomic_fetch_add(&runs, 1);
+    usleep(5000);
+    return words[0] + 1;
+}
+
+static void call_from_the_loop(struct ev_loop *loop, ev_timer *timer, int revents)
+{
+    const long words[OFFLOAD_WORDS] = {41};
+    bool blocks;
+
+    (void)loop;
+    (void)revents;
+    *(long *)timer->data = offload_call(hub_current(), "test", count_run, words, false, &blocks);
+}
+
+/* The loop cannot be suspended: its thread waits for the worker, and the call is not made twice. */
+START_TEST(a_call_from_the_loop_runs_once)
+{
+    struct ev_loop *loop = green_loop();
+    ev_timer timer;
+    long result = 0;
+
+    ev_timer_init(&timer, call_from_the_loop, 0.001, 0.);
+    timer.data = &result;
+    ev_timer_start(loop, &timer);
+    green_sleep(0.02);
+    ck_assert_int_eq(result, 42);
+    ck_assert_int_eq(atomic_load(&runs), 1);
+}
+END_TEST
+
 int main(void)
 {
     const TTest *const tests[] = {
@@ -204,6 +243,7 @@ int main(void)
         lockf_waits_for_another_process,
         fcntl_waits_for_another_process,
         a_closed_descriptor_is_another_incarnation,
+        a_call_from_the_loop_runs_once,
     };
 
     return run_suite("storage", tests, sizeof tests / sizeof tests[0]);
