@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: MIT
 """The bridge from its beginning to its end: activation, threads, forks, exits, and nothing left."""
+import ctypes
 import gc
 import os
 import socket
 import sys
 import threading
+import time
 import unittest
 
 import driver
@@ -72,10 +74,30 @@ class Activation(BridgeTest):
     def test_patch_lib(self):
         self.assertIs(greenify.patch_lib(DRIVER), True)
         self.assertIs(greenify.patch_lib(DRIVER, patch_sleep=True), True)
-        for path, reason in (("libc.so.6", "command `greenify .*libc.so.6`"),
+        for path, reason in (("libc.so.6", "what the redirection itself stands on"),
+                             ("libm.so.6", "nothing that could be redirected"),
                              ("/no/such.so", "no/such.so")):
             with self.assertWarnsRegex(RuntimeWarning, reason):
                 self.assertIs(greenify.patch_lib(path), False)
+
+    def test_patch_lib_redirects_in_memory(self):
+        try:
+            crypto = ctypes.CDLL("libcrypto.so.3")
+        except OSError:
+            self.skipTest("no libcrypto.so.3")
+        greenify.greenify()
+        self.assertIs(greenify.patch_lib("libcrypto.so.3"), True)
+        self.assertIs(greenify.patch_lib("libcrypto.so.3"), True)
+        self.assertTrue(any("libcrypto.so.3" in path for path in greenify.status()["in_memory"]))
+        ours, theirs = socket.socketpair()
+        with ours, theirs:
+            # int BIO_socket_wait(int fd, int for_read, time_t max_time)
+            waits = [gevent.spawn(crypto.BIO_socket_wait, ours.fileno(), 1,
+                                  ctypes.c_long(int(time.time()) + 60)) for _ in range(2)]
+            until(lambda: waiting() == 2)
+            theirs.send(b"x")
+            gevent.joinall(waits)
+            self.assertEqual([wait.value for wait in waits], [1, 1])
 
 
 class Threads(BridgeTest):

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
 """Blocking C libraries under gevent.
 
-A library that the command `greenify` has redirected suspends the greenlet that calls it, instead
-of the thread:
+A library that the command `greenify` has redirected, or patch_lib(), suspends the greenlet that calls
+it, instead of the thread:
 
     import greenify
     greenify.greenify()     # in each thread whose greenlets call such a library
@@ -42,21 +42,23 @@ def deactivate():
 
 
 def patch_lib(path, patch_sleep=False):
-    """Whether the library at `path` is redirected; loads it, as the loader would.
+    """Redirects the library at `path` in memory, for this process; loads it, as the loader would.
 
-    Redirection happens on disk, by the command `greenify FILE`. A library that is not redirected is
-    not changed here: the result is False, and a RuntimeWarning tells why. `patch_sleep` is accepted
-    for old callers; what is redirected was chosen by the command's --hooks.
+    True when it is redirected now, by this call, an earlier one, or its file. False, and a
+    RuntimeWarning that tells why, when it is not: there is no such library, it imports nothing that
+    waits, or it is libc. Libraries that it needs in turn are not touched. `patch_sleep` is accepted
+    for old callers: sleeps are redirected anyway.
     """
     del patch_sleep
-    return _libraries.is_redirected(path)
+    return _libraries.redirect(path)
 
 
 def status():
     """A dict about this process and thread.
 
     host        "gevent", or None when this thread's libraries block
-    libraries   path of each loaded library that is redirected -> sorted names of the functions
+    libraries   path of each loaded library whose file is redirected -> sorted names of the functions
+    in_memory   paths of those that patch_lib() redirected, a sorted list
     optimistic  calls in this thread that were done at once
     parked      calls that suspended their greenlet
     blocked     calls that blocked for real, as they came from the hub itself
@@ -66,5 +68,6 @@ def status():
     return {
         "host": "gevent" if _bridge.hub() is not None else None,
         "libraries": _libraries.loaded(),
+        "in_memory": _libraries.patched(),
         **_bridge.statistics(),
     }

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Which of the loaded libraries are redirected."""
+"""The loaded libraries: which are redirected, and redirecting one in memory."""
 import ctypes
 import os
 import sys
@@ -9,6 +9,9 @@ from . import _bridge
 
 _RTLD_DI_LINKMAP = 2
 
+# Paths of those that were redirected in memory. They stay loaded: a handle is never closed.
+_patched = set()
+
 
 class _LinkMap(ctypes.Structure):
     """The part of the loader's record of a library that <link.h> makes public."""
@@ -17,6 +20,10 @@ class _LinkMap(ctypes.Structure):
 
 def loaded():
     return {path or sys.executable: sorted(names) for path, names in _bridge.libraries().items()}
+
+
+def patched():
+    return sorted(_patched)
 
 
 def _loaded_as(path):
@@ -29,17 +36,26 @@ def _loaded_as(path):
 
 
 def _obstacle(path):
-    """Why the library is not redirected; None if it is."""
+    """Redirects the library in memory. Why that was not possible; None if it is redirected."""
     try:
         name = _loaded_as(path)
     except OSError as error:
         return str(error)
-    if name in _bridge.libraries():
+    if name in _bridge.libraries() or name in _patched:
         return None
-    return f"{name} is not redirected; the command `greenify {name}` does that"
+    try:
+        slots = _bridge.patch(name)
+    except PermissionError:
+        return f"{name} is what the redirection itself stands on"
+    except OSError as error:
+        return f"{name} cannot be redirected in memory: {error.strerror}"
+    if slots == 0:
+        return f"{name} imports nothing that could be redirected"
+    _patched.add(name)
+    return None
 
 
-def is_redirected(path):
+def redirect(path):
     obstacle = _obstacle(os.fspath(path))
     if obstacle is not None:
         warnings.warn(obstacle, RuntimeWarning, stacklevel=3)

@@ -90,6 +90,18 @@ static PyObject *libraries(PyObject *module, PyObject *unused)
     return redirected_libraries();
 }
 
+static PyObject *patch(PyObject *module, PyObject *arguments)
+{
+    const char *path;
+    int slots;
+
+    (void)module;
+    if (!PyArg_ParseTuple(arguments, "s:patch", &path))
+        return NULL;
+    slots = green_patch_loaded(path);
+    return slots < 0 ? PyErr_SetFromErrno(PyExc_OSError) : PyLong_FromLong(slots);
+}
+
 static PyMethodDef methods[] = {
     {"attach", attach, METH_VARARGS,
      "attach(hub, timeout): suspend greenlets from now on; the descriptor to watch"},
@@ -101,6 +113,7 @@ static PyMethodDef methods[] = {
     {"finish", finish, METH_NOARGS, "finish(): the interpreter ends"},
     {"statistics", statistics, METH_NOARGS, "statistics(): how calls went, a dict"},
     {"libraries", libraries, METH_NOARGS, "libraries(): path -> names of the hooks it imports"},
+    {"patch", patch, METH_VARARGS, "patch(path): redirect what is loaded; how many slots"},
     {NULL, NULL, 0, NULL},
 };
 
