@@ -15,6 +15,7 @@ import unittest
 FIXTURES = os.environ["FIXTURES"]
 GREENIFY = os.environ["GREENIFY"]
 RUNTIME_SOURCE = os.environ["RUNTIME_SOURCE"]
+PROGRAM_SOURCE = os.path.join(os.path.dirname(RUNTIME_SOURCE), "program.c")
 SKIPPED = 77
 
 # Triple of the compiler, qemu, and what scan calls the machine.
@@ -124,6 +125,16 @@ class Machine(unittest.TestCase):
     def test_patched_libraries_reach_it_by_plt_pointer_and_table(self):
         for variant in VARIANTS:
             self.check_redirected(self.patched(variant), variant)
+
+    def test_a_patched_program_reaches_it(self):
+        program = self.path("program")
+        command = [self.triple + "-gcc", "-fPIE", "-pie", "-O2", PROGRAM_SOURCE, "-o", program]
+        subprocess.run(command, check=True)
+        result = run([GREENIFY, program])
+        self.assertEqual(result.returncode, 0, result.stderr)
+        result = run([self.qemu, "-L", "/usr/" + self.triple, "-E",
+                      "LD_LIBRARY_PATH=" + self.folder.name, program])
+        self.assertEqual(result.returncode, 1003 % 256, result.stderr)
 
     def test_they_do_after_other_tools(self):
         for variant in VARIANTS:
