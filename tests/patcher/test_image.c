@@ -27,6 +27,9 @@ static void check_content_refused(const char *content, size_t size, enum patch_c
 
 START_TEST(content_that_is_no_elf_file_is_refused_by_name)
 {
+    static const char short_elf32[sizeof(Elf32_Ehdr) - 1] = {
+        ELFMAG0, ELFMAG1, ELFMAG2, ELFMAG3, ELFCLASS32, ELFDATA2MSB, EV_CURRENT};
+
     check_content_refused("", 0, PATCH_NOT_ELF);
     check_content_refused("hello, world", 12, PATCH_NOT_ELF);
     check_content_refused("#!/bin/sh\nexit\n", 15, PATCH_NOT_ELF);
@@ -35,6 +38,7 @@ START_TEST(content_that_is_no_elf_file_is_refused_by_name)
     check_content_refused("\x7f"
                           "ELF\x02\x01\x01",
                           7, PATCH_TRUNCATED);
+    check_content_refused(short_elf32, sizeof(short_elf32), PATCH_TRUNCATED);
     check_content_refused("\x7f"
                           "EL",
                           3, PATCH_NOT_ELF);

@@ -410,11 +410,38 @@ START_TEST(fixtures_of_a_machine_change_as_they_must_and_nowhere_else)
 }
 END_TEST
 
+/* ELF32 cannot say where the new table stands when .bss goes up to 4 GiB. */
+START_TEST(addresses_end_where_those_of_the_class_end)
+{
+    struct patch_options options = fixture_options;
+    char name[64];
+    struct fixture f;
+
+    snprintf(name, sizeof(name), "lib%s.so", machine->name);
+    fixture_load(&f, name);
+    fixture_fill_caves(&f);
+    struct image *image = fixture_parse(&f);
+    uint64_t top = image->codec->limit < INT64_MAX ? image->codec->limit : INT64_MAX;
+    struct codec_place place = codec_place(image->codec, CODEC_P_MEMSZ);
+    size_t last = 0;
+    for (size_t i = 0; i < image->segment_count; i++)
+        if (image->segments[i].p_type == PT_LOAD)
+            last = i;
+    codec_put_number(image->codec, f.bytes + image_segment_offset(image, last) + place.offset,
+                     place.width, top - image->segments[last].p_vaddr - 64);
+    options.bss_limit = UINT64_MAX;
+    ck_assert_int_eq(fixture_refusal(&f, &options).code, PATCH_NO_ROOM);
+    image_destroy(image);
+    fixture_finish(&f);
+}
+END_TEST
+
 static int run_machine(const struct machine *chosen)
 {
     const TTest *const tests[] = {
         a_machine_is_read_with_its_class_and_order,
         fixtures_of_a_machine_change_as_they_must_and_nowhere_else,
+        addresses_end_where_those_of_the_class_end,
         renamed_symbols_are_found_in_the_rebuilt_hash_table,
     };
     char name[64];
