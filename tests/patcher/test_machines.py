@@ -16,6 +16,7 @@ FIXTURES = os.environ["FIXTURES"]
 GREENIFY = os.environ["GREENIFY"]
 RUNTIME_SOURCE = os.environ["RUNTIME_SOURCE"]
 PROGRAM_SOURCE = os.path.join(os.path.dirname(RUNTIME_SOURCE), "program.c")
+LIBRARY_SOURCE = os.path.join(os.path.dirname(RUNTIME_SOURCE), "calls.c")
 SKIPPED = 77
 
 # Triple of the compiler, qemu, and what scan calls the machine.
@@ -28,6 +29,8 @@ MACHINES = {
     "ppc64le": ("powerpc64le-linux-gnu", "qemu-ppc64le", "PowerPC64"),
     "s390x": ("s390x-linux-gnu", "qemu-s390x", "s390x"),
 }
+WITHOUT_ADDENDS = ("arm", "i386")
+NOT_BY_LLD = ("ppc64", "s390x")
 VARIANTS = ["", "_no_plt", "_sysv_hash", "_extension"]
 
 # {cross} is the prefix of the machine's own binutils.
@@ -135,6 +138,27 @@ class Machine(unittest.TestCase):
         result = run([self.qemu, "-L", "/usr/" + self.triple, "-E",
                       "LD_LIBRARY_PATH=" + self.folder.name, program])
         self.assertEqual(result.returncode, 1003 % 256, result.stderr)
+
+    def test_a_library_by_lld_has_no_spare_slot_and_reaches_it_too(self):
+        lld = shutil.which("ld.lld")
+        if lld is None:
+            self.skipTest("ld.lld is not installed")
+        if self.name in NOT_BY_LLD:
+            self.skipTest(f"lld does not link for {self.title} as glibc has it")
+        library = self.path("lld.so")
+        # The folder of the real program has no other tools that gcc could take for the machine's.
+        command = [self.triple + "-gcc", "-B" + os.path.dirname(os.path.realpath(lld)),
+                   "-fuse-ld=lld", "-shared", "-fPIC", "-O2", LIBRARY_SOURCE, "-o", library]
+        subprocess.run(command, check=True)
+        before = sha256(library)
+        result = run([GREENIFY, "-v", library])
+        self.assertEqual(result.returncode, 0, result.stderr)
+        slot = "DT_RELCOUNT" if self.name in WITHOUT_ADDENDS else "DT_RELACOUNT"
+        self.assertIn("DT_NEEDED slot: " + slot, result.stdout)
+        self.check_redirected(library, "lld")
+        result = run([GREENIFY, "revert", library])
+        self.assertEqual(result.returncode, 0, result.stderr)
+        self.assertEqual(sha256(library), before)
 
     def test_they_do_after_other_tools(self):
         for variant in VARIANTS:
