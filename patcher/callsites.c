@@ -234,6 +234,8 @@ bool callsites_find(const struct image *image, const struct imports *imports,
     bool done = false;
 
     memset(sites, 0, sizeof(*sites));
+    if (image->arch->code == NULL)
+        return true;
     for (size_t i = 0; i < imports->relocation_count; i++)
         if (!add_target(&search.slots,
                         (struct target){imports->relocations[i].address,

@@ -22,6 +22,7 @@ struct call_sites {
     size_t capacity;
 };
 
+/* None where the machine's code is not decoded: image->arch->code == NULL. */
 PATCH_MUST_CHECK bool callsites_find(const struct image *image, const struct imports *imports,
                                      struct call_sites *sites, struct patch_error *error);
 void callsites_finish(struct call_sites *sites);

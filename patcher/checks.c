@@ -153,6 +153,7 @@ static enum patch_verdict check_hash(const struct verify_subject *subject, char 
 {
     const struct image *image = subject->image;
     struct hash_table table = {0};
+    struct patch_error error = {0};
     enum patch_verdict verdict = PATCH_PASS;
     uint64_t steps = 0;
 
@@ -160,8 +161,10 @@ static enum patch_verdict check_hash(const struct verify_subject *subject, char 
         snprintf(detail, VERIFY_DETAIL, "no DT_HASH");
         return PATCH_SKIPPED;
     }
-    if (!hash_load(image, &table, NULL))
-        return fault(detail, "out of memory");
+    if (!hash_load(image, &table, &error)) {
+        patch_error_format(&error, detail, VERIFY_DETAIL);
+        return PATCH_FAULT;
+    }
     for (uint32_t b = 0; verdict == PATCH_PASS && b < table.buckets; b++) {
         uint32_t symbol = table.words[2 + b];
         while (symbol != 0 && verdict == PATCH_PASS) {
@@ -183,10 +186,7 @@ static enum patch_verdict check_hash(const struct verify_subject *subject, char 
 
 static uint32_t gnu_word(const struct image *image, uint64_t at)
 {
-    uint32_t value;
-
-    memcpy(&value, image->bytes + image->gnu_hash.offset + at, sizeof(value));
-    return value;
+    return (uint32_t)image_number(image, image->gnu_hash.offset + at, 4);
 }
 
 /* One chain: the stored hashes are those of the names, but for the last bit. */
@@ -195,7 +195,7 @@ static enum patch_verdict check_gnu_chain(const struct image *image, uint32_t bu
 {
     uint32_t buckets = gnu_word(image, 0);
     uint32_t base = gnu_word(image, 4);
-    uint64_t start = 16 + (uint64_t)gnu_word(image, 8) * 8;
+    uint64_t start = 16 + (uint64_t)gnu_word(image, 8) * image->codec->word;
     uint32_t symbol = gnu_word(image, start + (uint64_t)bucket * 4);
 
     while (symbol != 0) {
@@ -233,8 +233,8 @@ static bool in_memory(const struct image *image, uint64_t address)
 {
     for (size_t i = 0; i < image->segment_count; i++) {
         const Elf64_Phdr *s = &image->segments[i];
-        if (s->p_type == PT_LOAD && address >= s->p_vaddr && s->p_memsz >= sizeof(uint64_t) &&
-            address - s->p_vaddr <= s->p_memsz - sizeof(uint64_t))
+        if (s->p_type == PT_LOAD && address >= s->p_vaddr && s->p_memsz >= image->codec->word &&
+            address - s->p_vaddr <= s->p_memsz - image->codec->word)
             return true;
     }
     return false;

@@ -28,9 +28,21 @@ bool edits_add(struct plan *plan, uint64_t offset, const void *bytes, size_t siz
     return true;
 }
 
-static bool add_word(struct plan *plan, uint64_t offset, uint64_t value, struct patch_error *error)
+bool edits_add_number(const struct image *image, struct plan *plan, uint64_t offset, size_t width,
+                      uint64_t value, struct patch_error *error)
 {
-    return edits_add(plan, offset, &value, sizeof(value), error);
+    uint8_t bytes[8];
+
+    codec_put_number(image->codec, bytes, width, value);
+    return edits_add(plan, offset, bytes, width, error);
+}
+
+bool edits_add_member(const struct image *image, struct plan *plan, uint64_t record,
+                      enum codec_member member, uint64_t value, struct patch_error *error)
+{
+    struct codec_place place = codec_place(image->codec, member);
+
+    return edits_add_number(image, plan, record + place.offset, place.width, value, error);
 }
 
 static bool add_dynamic(const struct image *image, struct plan *plan, struct patch_error *error)
@@ -38,29 +50,25 @@ static bool add_dynamic(const struct image *image, struct plan *plan, struct pat
     uint64_t table = image_dynamic_offset(image, image_dynamic(image, DT_STRTAB));
     uint64_t size = image_dynamic_offset(image, image_dynamic(image, DT_STRSZ));
 
-    return add_word(plan, table + offsetof(Elf64_Dyn, d_un), plan->place.address, error) &&
-           add_word(plan, size + offsetof(Elf64_Dyn, d_un), plan->table_size, error);
+    return edits_add_member(image, plan, table, CODEC_D_VAL, plan->place.address, error) &&
+           edits_add_member(image, plan, size, CODEC_D_VAL, plan->table_size, error);
 }
 
 /* p_filesz and p_memsz of the segment that grows, and p_offset of those that move. */
 static bool add_segments(const struct image *image, struct plan *plan, struct patch_error *error)
 {
     const struct layout_place *place = &plan->place;
-    uint64_t headers = image->header.e_phoff;
     const Elf64_Phdr *grown = &image->segments[place->segment];
+    uint64_t header = image_segment_offset(image, place->segment);
     uint64_t size = place->address + plan->table_size - grown->p_vaddr;
-    uint64_t sizes[2] = {size, size};
 
-    _Static_assert(offsetof(Elf64_Phdr, p_memsz) == offsetof(Elf64_Phdr, p_filesz) + 8,
-                   "both sizes are one edit");
-    if (!edits_add(plan,
-                   headers + place->segment * sizeof(Elf64_Phdr) + offsetof(Elf64_Phdr, p_filesz),
-                   sizes, sizeof(sizes), error))
+    if (!edits_add_member(image, plan, header, CODEC_P_FILESZ, size, error) ||
+        !edits_add_member(image, plan, header, CODEC_P_MEMSZ, size, error))
         return false;
     for (size_t i = 0; i < image->segment_count; i++)
         if (layout_moves_segment(image, place, i) &&
-            !add_word(plan, headers + i * sizeof(Elf64_Phdr) + offsetof(Elf64_Phdr, p_offset),
-                      image->segments[i].p_offset + place->insertion_size, error))
+            !edits_add_member(image, plan, image_segment_offset(image, i), CODEC_P_OFFSET,
+                              image->segments[i].p_offset + place->insertion_size, error))
             return false;
     return true;
 }
@@ -70,14 +78,15 @@ static bool add_section_symbols(const struct image *image, size_t table, size_t 
                                 struct plan *plan, struct patch_error *error)
 {
     const Elf64_Shdr *s = &image->sections[table];
+    size_t each = image->codec->sizes[CODEC_SYMBOL];
 
-    for (uint64_t at = 0; at + sizeof(Elf64_Sym) <= s->sh_size; at += sizeof(Elf64_Sym)) {
+    for (uint64_t at = 0; at + each <= s->sh_size; at += each) {
         Elf64_Sym symbol;
-        if (!image_read(image, s->sh_offset + at, &symbol, sizeof(symbol)))
+        if (!image_read(image, CODEC_SYMBOL, s->sh_offset + at, &symbol))
             break;
         if (symbol.st_shndx == index && ELF64_ST_TYPE(symbol.st_info) == STT_SECTION &&
-            !add_word(plan, s->sh_offset + at + offsetof(Elf64_Sym, st_value), plan->place.address,
-                      error))
+            !edits_add_member(image, plan, s->sh_offset + at, CODEC_ST_VALUE, plan->place.address,
+                              error))
             return false;
     }
     return true;
@@ -95,24 +104,31 @@ static bool add_all_section_symbols(const struct image *image, struct plan *plan
     return true;
 }
 
-/* sh_addr, sh_offset and sh_size of .dynstr, and sh_offset of the sections that move. */
+/* The header of .dynstr itself. */
+static bool add_string_section(const struct image *image, struct plan *plan, uint64_t header,
+                               struct patch_error *error)
+{
+    const struct layout_place *place = &plan->place;
+
+    return edits_add_member(image, plan, header, CODEC_SH_ADDR, place->address, error) &&
+           edits_add_member(image, plan, header, CODEC_SH_OFFSET, place->offset, error) &&
+           edits_add_member(image, plan, header, CODEC_SH_SIZE, plan->table_size, error);
+}
+
+/* .dynstr, and sh_offset of the sections that move. */
 static bool add_sections(const struct image *image, struct plan *plan, struct patch_error *error)
 {
     const struct layout_place *place = &plan->place;
     const Elf64_Shdr *strings = image_string_section(image);
-    uint64_t whole[3] = {place->address, place->offset, plan->table_size};
 
-    _Static_assert(offsetof(Elf64_Shdr, sh_size) == offsetof(Elf64_Shdr, sh_addr) + 16,
-                   "address, offset and size are one edit");
     for (size_t i = 0; i < image->section_count; i++) {
-        uint64_t header = image->header.e_shoff + i * sizeof(Elf64_Shdr);
+        uint64_t header = image_section_offset(image, i);
         bool done = true;
         if (&image->sections[i] == strings)
-            done = edits_add(plan, header + offsetof(Elf64_Shdr, sh_addr), whole, sizeof(whole),
-                             error);
+            done = add_string_section(image, plan, header, error);
         else if (layout_moves_section(image, place, i))
-            done = add_word(plan, header + offsetof(Elf64_Shdr, sh_offset),
-                            image->sections[i].sh_offset + place->insertion_size, error);
+            done = edits_add_member(image, plan, header, CODEC_SH_OFFSET,
+                                    image->sections[i].sh_offset + place->insertion_size, error);
         if (!done)
             return false;
     }
@@ -125,7 +141,7 @@ bool edits_add_place(const struct image *image, struct plan *plan, struct patch_
     uint64_t sections = image->header.e_shoff;
 
     if (place->insertion_size != 0 && sections >= place->insertion_offset && sections != 0 &&
-        !add_word(plan, offsetof(Elf64_Ehdr, e_shoff), sections + place->insertion_size, error))
+        !edits_add_member(image, plan, 0, CODEC_E_SHOFF, sections + place->insertion_size, error))
         return false;
     return add_dynamic(image, plan, error) && add_segments(image, plan, error) &&
            add_sections(image, plan, error) && add_all_section_symbols(image, plan, error);

@@ -12,6 +12,16 @@
 PATCH_MUST_CHECK bool edits_add(struct plan *plan, uint64_t offset, const void *bytes, size_t size,
                                 struct patch_error *error);
 
+/* A number of `width` bytes in the order of the file. */
+PATCH_MUST_CHECK bool edits_add_number(const struct image *image, struct plan *plan,
+                                       uint64_t offset, size_t width, uint64_t value,
+                                       struct patch_error *error);
+
+/* One member of the record that stands at `record`. */
+PATCH_MUST_CHECK bool edits_add_member(const struct image *image, struct plan *plan,
+                                       uint64_t record, enum codec_member member, uint64_t value,
+                                       struct patch_error *error);
+
 /* DT_STRTAB and DT_STRSZ, the segment that grows, .dynstr's section header and section symbol, and
  * every offset that moves; by plan->place and plan->table_size. */
 PATCH_MUST_CHECK bool edits_add_place(const struct image *image, struct plan *plan,

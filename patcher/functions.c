@@ -11,6 +11,7 @@
 
 /* A symbol table whose entries may be read, with its strings. */
 struct table {
+    const struct codec *codec;
     const uint8_t *symbols;
     size_t count;
     const char *strings;
@@ -20,6 +21,7 @@ struct table {
 static struct table dynamic_table(const struct image *image)
 {
     return (struct table){
+        .codec = image->codec,
         .symbols = image->bytes + image->symbols.offset,
         .count = image->symbol_count,
         .strings = image_string(image, 0),
@@ -45,8 +47,9 @@ static struct table static_table(const struct image *image)
             image->bytes[strings->sh_offset + strings->sh_size - 1] != '\0')
             continue;
         return (struct table){
+            .codec = image->codec,
             .symbols = image->bytes + s->sh_offset,
-            .count = s->sh_size / sizeof(Elf64_Sym),
+            .count = s->sh_size / image->codec->sizes[CODEC_SYMBOL],
             .strings = (const char *)image->bytes + strings->sh_offset,
             .strings_size = strings->sh_size,
         };
@@ -58,7 +61,8 @@ static void add_functions(struct functions *functions, const struct table *table
 {
     for (size_t i = 0; i < table->count; i++) {
         Elf64_Sym symbol;
-        memcpy(&symbol, table->symbols + i * sizeof(symbol), sizeof(symbol));
+        codec_read(table->codec, CODEC_SYMBOL,
+                   table->symbols + i * table->codec->sizes[CODEC_SYMBOL], &symbol);
         unsigned type = ELF64_ST_TYPE(symbol.st_info);
         if ((type != STT_FUNC && type != STT_GNU_IFUNC) || symbol.st_shndx == SHN_UNDEF ||
             symbol.st_size == 0 || symbol.st_name >= table->strings_size ||

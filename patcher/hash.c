@@ -6,6 +6,7 @@
 
 #include "error.h"
 
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -33,10 +34,22 @@ uint32_t hash_gnu(const char *name)
 
 bool hash_load(const struct image *image, struct hash_table *table, struct patch_error *error)
 {
-    table->words = malloc(image->hash.size);
+    size_t entry = image->arch->hash_entry;
+    size_t count = image->hash.size / entry;
+
+    table->words = calloc(count, sizeof(*table->words));
     if (table->words == NULL)
         return error_memory(error);
-    memcpy(table->words, image->bytes + image->hash.offset, image->hash.size);
+    for (size_t i = 0; i < count; i++) {
+        uint64_t value = image_number(image, image->hash.offset + i * entry, entry);
+        if (value > UINT32_MAX) {
+            hash_finish(table);
+            return error_set_entry(error, PATCH_MALFORMED, ".hash", i,
+                                   image->hash.offset + i * entry,
+                                   "no symbol has the number %" PRIu64, value);
+        }
+        table->words[i] = (uint32_t)value;
+    }
     table->buckets = table->words[0];
     table->chains = table->words[1];
     return true;

@@ -10,14 +10,14 @@
 uint32_t hash_sysv(const char *name); /* gABI, DT_HASH */
 uint32_t hash_gnu(const char *name);  /* DT_GNU_HASH */
 
-/* DT_HASH as words: nbucket, nchain, buckets, chains. */
+/* DT_HASH as numbers: nbucket, nchain, buckets, chains. */
 struct hash_table {
     uint32_t *words;
     uint32_t buckets;
     uint32_t chains;
 };
 
-/* The caller finishes *table. False without memory. */
+/* The caller finishes *table. */
 PATCH_MUST_CHECK bool hash_load(const struct image *image, struct hash_table *table,
                                 struct patch_error *error);
 void hash_finish(struct hash_table *table);

@@ -13,20 +13,30 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Structures are copied out as they stand; hosts of the other byte order are not supported. */
-_Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "little-endian hosts only");
-
 /* Keeps look-ups by address cheap on hostile input; real files have about ten. */
 enum { MOST_SEGMENTS = 1024 };
 
-const char *const image_relocation_names[IMAGE_RELOCATION_TABLES] = {".rela.dyn", ".rela.plt"};
-
-bool image_read(const struct image *image, uint64_t offset, void *to, size_t size)
+bool image_read(const struct image *image, enum codec_record record, uint64_t offset, void *to)
 {
-    if (offset > image->size || size > image->size - offset)
+    if (offset > image->size || image->codec->sizes[record] > image->size - offset)
         return false;
-    memcpy(to, image->bytes + offset, size);
+    codec_read(image->codec, record, image->bytes + offset, to);
     return true;
+}
+
+uint64_t image_number(const struct image *image, uint64_t offset, size_t width)
+{
+    return codec_number(image->codec, image->bytes + offset, width);
+}
+
+uint64_t image_segment_offset(const struct image *image, size_t index)
+{
+    return image->header.e_phoff + index * image->codec->sizes[CODEC_SEGMENT];
+}
+
+uint64_t image_section_offset(const struct image *image, size_t index)
+{
+    return image->header.e_shoff + index * image->codec->sizes[CODEC_SECTION];
 }
 
 bool image_offset(const struct image *image, uint64_t address, uint64_t size, uint64_t *offset)
@@ -47,6 +57,12 @@ bool image_offset(const struct image *image, uint64_t address, uint64_t size, ui
 /* --- the ELF header ----------------------------------------------------------------------------
  */
 
+static bool too_short(uint64_t size, struct patch_error *error)
+{
+    return error_set_at(error, PATCH_TRUNCATED, "ELF header", 0,
+                        "the file ends after %" PRIu64 " bytes", size);
+}
+
 static bool check_kind(const uint8_t *bytes, uint64_t size, struct patch_error *error)
 {
     if (size == 0)
@@ -59,10 +75,7 @@ static bool check_kind(const uint8_t *bytes, uint64_t size, struct patch_error *
         return error_set(error, PATCH_NOT_ELF, "is a script");
     if (size < SELFMAG || memcmp(bytes, ELFMAG, SELFMAG) != 0)
         return error_set(error, PATCH_NOT_ELF, "is not an ELF file");
-    if (size < sizeof(Elf64_Ehdr))
-        return error_set_at(error, PATCH_TRUNCATED, "ELF header", 0,
-                            "the file ends after %" PRIu64 " bytes", size);
-    return true;
+    return size >= EI_NIDENT || too_short(size, error);
 }
 
 struct name_row {
@@ -78,13 +91,11 @@ static const char *name_of(const struct name_row *rows, unsigned value, const ch
     return otherwise;
 }
 
+/* Those of which no variant is supported. */
 static const struct name_row machine_names[] = {
-    {EM_386, "i386"},    {EM_ARM, "ARM"},
-    {EM_PPC, "PowerPC"}, {EM_PPC64, "PowerPC64"},
-    {EM_S390, "S/390"},  {EM_RISCV, "RISC-V"},
-    {EM_MIPS, "MIPS"},   {EM_SPARCV9, "SPARC v9"},
-    {EM_IA_64, "IA-64"}, {EM_LOONGARCH, "LoongArch"},
-    {0, NULL},
+    {EM_MIPS, "MIPS"},   {EM_SPARC, "SPARC"}, {EM_SPARCV9, "SPARC v9"},
+    {EM_IA_64, "IA-64"}, {EM_ALPHA, "Alpha"}, {EM_PARISC, "PA-RISC"},
+    {EM_68K, "m68k"},    {EM_SH, "SuperH"},   {0, NULL},
 };
 
 static const struct name_row type_names[] = {
@@ -94,31 +105,72 @@ static const struct name_row type_names[] = {
     {0, NULL},
 };
 
-static bool check_identity(const uint8_t *bytes, struct image *image, struct patch_error *error)
-{
-    static const char where[] = "ELF header";
+static const char header_table[] = "ELF header";
 
-    if (bytes[EI_CLASS] != ELFCLASS64)
-        return error_set_at(error, PATCH_UNSUPPORTED_CLASS, where, EI_CLASS, "%s is not supported",
-                            bytes[EI_CLASS] == ELFCLASS32 ? "ELF32" : "this ELF class");
-    if (bytes[EI_DATA] != ELFDATA2LSB)
-        return error_set_at(error, PATCH_UNSUPPORTED_ORDER, where, EI_DATA, "%s is not supported",
-                            bytes[EI_DATA] == ELFDATA2MSB ? "big-endian" : "this byte order");
-    memcpy(&image->header, bytes, sizeof(image->header));
-    const Elf64_Ehdr *h = &image->header;
-    if (h->e_version != EV_CURRENT || bytes[EI_VERSION] != EV_CURRENT)
-        return error_set_at(error, PATCH_MALFORMED, where, offsetof(Elf64_Ehdr, e_version),
-                            "unknown ELF version");
-    image->arch = arch_find(h->e_machine);
-    if (image->arch == NULL)
-        return error_set_at(error, PATCH_UNSUPPORTED_MACHINE, where,
+static bool read_header(struct image *image, struct patch_error *error)
+{
+    const uint8_t *bytes = image->bytes;
+
+    if (bytes[EI_CLASS] != ELFCLASS32 && bytes[EI_CLASS] != ELFCLASS64)
+        return error_set_at(error, PATCH_UNSUPPORTED_CLASS, header_table, EI_CLASS,
+                            "this ELF class is not supported");
+    image->codec = codec_find(bytes[EI_CLASS], bytes[EI_DATA]);
+    if (image->codec == NULL)
+        return error_set_at(error, PATCH_UNSUPPORTED_ORDER, header_table, EI_DATA,
+                            "this byte order is not supported");
+    return image_read(image, CODEC_HEADER, 0, &image->header) || too_short(image->size, error);
+}
+
+/* The machine is known, but not with this class or this order. */
+static bool refuse_variant(const struct image *image, const struct arch *variant,
+                           struct patch_error *error)
+{
+    bool little = image->codec->order == ELFDATA2LSB;
+
+    if (variant->class != image->codec->class)
+        return error_set_at(error, PATCH_UNSUPPORTED_CLASS, header_table, EI_CLASS,
+                            "%s as ELF%u is not supported", variant->name,
+                            (unsigned)image->codec->word * 8);
+    return error_set_at(error, PATCH_UNSUPPORTED_ORDER, header_table, EI_DATA,
+                        "%s-endian %s is not supported", little ? "little" : "big", variant->name);
+}
+
+static bool find_arch(struct image *image, struct patch_error *error)
+{
+    uint16_t machine = image->header.e_machine;
+    const struct arch *arch = arch_find(machine, image->codec->class);
+
+    if (arch == NULL)
+        return error_set_at(error, PATCH_UNSUPPORTED_MACHINE, header_table,
                             offsetof(Elf64_Ehdr, e_machine), "%s (machine %u) is not supported",
-                            name_of(machine_names, h->e_machine, "this one"), h->e_machine);
+                            name_of(machine_names, machine, "this one"), machine);
+    if (arch->class != image->codec->class || (arch->orders & ARCH_ORDER(image->codec->order)) == 0)
+        return refuse_variant(image, arch, error);
+    image->arch = arch;
+    return true;
+}
+
+static bool check_identity(struct image *image, struct patch_error *error)
+{
+    const Elf64_Ehdr *h = &image->header;
+
+    if (h->e_version != EV_CURRENT || image->bytes[EI_VERSION] != EV_CURRENT)
+        return error_set_at(error, PATCH_MALFORMED, header_table, offsetof(Elf64_Ehdr, e_version),
+                            "unknown ELF version");
+    if (!find_arch(image, error))
+        return false;
     if (h->e_type != ET_DYN)
-        return error_set_at(error, PATCH_UNSUPPORTED_TYPE, where, offsetof(Elf64_Ehdr, e_type),
-                            "%s is not supported",
+        return error_set_at(error, PATCH_UNSUPPORTED_TYPE, header_table,
+                            offsetof(Elf64_Ehdr, e_type), "%s is not supported",
                             name_of(type_names, h->e_type, "this kind of file"));
     return true;
+}
+_Static_assert(offsetof(Elf64_Ehdr, e_version) == offsetof(Elf32_Ehdr, e_version),
+               "type, machine and version stand at one place in both classes");
+
+static uint64_t member_offset(const struct image *image, enum codec_member member)
+{
+    return codec_place(image->codec, member).offset;
 }
 
 static bool check_header_sizes(const struct image *image, struct patch_error *error)
@@ -126,17 +178,20 @@ static bool check_header_sizes(const struct image *image, struct patch_error *er
     const Elf64_Ehdr *h = &image->header;
 
     if (h->e_phoff == 0 || h->e_phnum == 0)
-        return error_set_at(error, PATCH_NOT_DYNAMIC, "ELF header", offsetof(Elf64_Ehdr, e_phoff),
-                            "no program headers");
+        return error_set_at(error, PATCH_NOT_DYNAMIC, header_table,
+                            member_offset(image, CODEC_E_PHOFF), "no program headers");
     if (h->e_phnum > MOST_SEGMENTS)
-        return error_set_at(error, PATCH_MALFORMED, "ELF header", offsetof(Elf64_Ehdr, e_phnum),
+        return error_set_at(error, PATCH_MALFORMED, header_table,
+                            member_offset(image, CODEC_E_PHNUM),
                             "%u program headers are more than %u", h->e_phnum, MOST_SEGMENTS);
-    if (h->e_phentsize != sizeof(Elf64_Phdr))
-        return error_set_at(error, PATCH_MALFORMED, "ELF header", offsetof(Elf64_Ehdr, e_phentsize),
-                            "program headers of %u bytes", h->e_phentsize);
-    if (h->e_shoff != 0 && h->e_shentsize != sizeof(Elf64_Shdr))
-        return error_set_at(error, PATCH_MALFORMED, "ELF header", offsetof(Elf64_Ehdr, e_shentsize),
-                            "section headers of %u bytes", h->e_shentsize);
+    if (h->e_phentsize != image->codec->sizes[CODEC_SEGMENT])
+        return error_set_at(error, PATCH_MALFORMED, header_table,
+                            member_offset(image, CODEC_E_PHENTSIZE), "program headers of %u bytes",
+                            h->e_phentsize);
+    if (h->e_shoff != 0 && h->e_shentsize != image->codec->sizes[CODEC_SECTION])
+        return error_set_at(error, PATCH_MALFORMED, header_table,
+                            member_offset(image, CODEC_E_SHENTSIZE), "section headers of %u bytes",
+                            h->e_shentsize);
     return true;
 }
 
@@ -150,11 +205,11 @@ static bool check_header_bounds(const struct image *image, struct patch_error *e
     const Elf64_Ehdr *h = &image->header;
     uint64_t sections = h->e_shnum != 0 ? h->e_shnum : 1;
 
-    if (!inside(image, h->e_phoff, h->e_phnum, sizeof(Elf64_Phdr)))
+    if (!inside(image, h->e_phoff, h->e_phnum, image->codec->sizes[CODEC_SEGMENT]))
         return error_set_at(error, PATCH_TRUNCATED, "program header table", h->e_phoff,
                             "%u entries do not fit into a file of %" PRIu64 " bytes", h->e_phnum,
                             image->size);
-    if (h->e_shoff != 0 && !inside(image, h->e_shoff, sections, sizeof(Elf64_Shdr)))
+    if (h->e_shoff != 0 && !inside(image, h->e_shoff, sections, image->codec->sizes[CODEC_SECTION]))
         return error_set_at(error, PATCH_TRUNCATED, "section header table", h->e_shoff,
                             "%" PRIu64 " entries do not fit into a file of %" PRIu64 " bytes",
                             sections, image->size);
@@ -197,7 +252,7 @@ static bool read_sections(Elf *elf, struct image *image, struct patch_error *err
         return true;
     if (elf_getshdrnum(elf, &count) != 0)
         return libelf_failed(error, "section header table", place);
-    if (!inside(image, place, count, sizeof(Elf64_Shdr)))
+    if (!inside(image, place, count, image->codec->sizes[CODEC_SECTION]))
         return error_set_at(error, PATCH_TRUNCATED, "section header table", place,
                             "%zu entries do not fit into the file", count);
     image->sections = calloc(count + 1, sizeof(*image->sections));
@@ -206,7 +261,7 @@ static bool read_sections(Elf *elf, struct image *image, struct patch_error *err
     for (size_t i = 0; i < count; i++) {
         Elf_Scn *section = elf_getscn(elf, i);
         if (section == NULL || gelf_getshdr(section, &image->sections[i]) == NULL)
-            return libelf_failed(error, "section header table", place + i * sizeof(Elf64_Shdr));
+            return libelf_failed(error, "section header table", image_section_offset(image, i));
     }
     image->section_count = count;
     return true;
@@ -251,7 +306,7 @@ out:
 static bool check_segment(const struct image *image, size_t index, struct patch_error *error)
 {
     const Elf64_Phdr *s = &image->segments[index];
-    uint64_t place = image->header.e_phoff + index * sizeof(Elf64_Phdr);
+    uint64_t place = image_segment_offset(image, index);
     static const char table[] = "program header";
 
     if (!inside(image, s->p_offset, s->p_filesz, 1))
@@ -264,7 +319,7 @@ static bool check_segment(const struct image *image, size_t index, struct patch_
     if (s->p_filesz > s->p_memsz)
         return error_set_entry(error, PATCH_MALFORMED, table, index, place,
                                "larger in the file than in memory");
-    if (s->p_vaddr + s->p_memsz < s->p_vaddr || s->p_memsz > (uint64_t)INT64_MAX)
+    if (s->p_vaddr > image->codec->limit - s->p_memsz || s->p_memsz > (uint64_t)INT64_MAX)
         return error_set_entry(error, PATCH_MALFORMED, table, index, place,
                                "addresses wrap around");
     if (s->p_align > 1 && ((s->p_align & (s->p_align - 1)) != 0 ||
@@ -286,7 +341,7 @@ static bool check_segments(const struct image *image, struct patch_error *error)
             continue;
         if (last != NULL && s->p_vaddr < last->p_vaddr + last->p_memsz)
             return error_set_entry(error, PATCH_MALFORMED, "program header", i,
-                                   image->header.e_phoff + i * sizeof(*s),
+                                   image_segment_offset(image, i),
                                    "PT_LOAD does not stand behind the one before it");
         last = s;
     }
@@ -306,9 +361,10 @@ bool image_parse(const uint8_t *bytes, uint64_t size, struct image **out, struct
         return error_memory(error);
     image->bytes = bytes;
     image->size = size;
-    if (!check_identity(bytes, image, error) || !check_header_sizes(image, error) ||
-        !check_header_bounds(image, error) || !read_headers(image, error) ||
-        !check_segments(image, error) || !tables_find(image, error)) {
+    if (!read_header(image, error) || !check_identity(image, error) ||
+        !check_header_sizes(image, error) || !check_header_bounds(image, error) ||
+        !read_headers(image, error) || !check_segments(image, error) ||
+        !tables_find(image, error)) {
         image_destroy(image);
         return false;
     }
@@ -339,7 +395,8 @@ const Elf64_Dyn *image_dynamic(const struct image *image, int64_t tag)
 
 uint64_t image_dynamic_offset(const struct image *image, const Elf64_Dyn *entry)
 {
-    return image->dynamic_offset + (uint64_t)(entry - image->dynamic) * sizeof(*entry);
+    return image->dynamic_offset +
+           (uint64_t)(entry - image->dynamic) * image->codec->sizes[CODEC_DYNAMIC];
 }
 
 const char *image_string(const struct image *image, uint64_t offset)
@@ -351,14 +408,15 @@ const char *image_string(const struct image *image, uint64_t offset)
 
 uint64_t image_symbol_offset(const struct image *image, uint32_t index)
 {
-    return image->symbols.offset + (uint64_t)index * sizeof(Elf64_Sym);
+    return image->symbols.offset + (uint64_t)index * image->codec->sizes[CODEC_SYMBOL];
 }
 
 Elf64_Sym image_symbol(const struct image *image, uint32_t index)
 {
     Elf64_Sym symbol;
 
-    memcpy(&symbol, image->bytes + image_symbol_offset(image, index), sizeof(symbol));
+    codec_read(image->codec, CODEC_SYMBOL, image->bytes + image_symbol_offset(image, index),
+               &symbol);
     return symbol;
 }
 
@@ -367,22 +425,41 @@ const char *image_symbol_name(const struct image *image, uint32_t index)
     return image_string(image, image_symbol(image, index).st_name);
 }
 
+const char *image_relocation_name(const struct image *image, size_t table)
+{
+    if (table == IMAGE_PLT)
+        return image->plt_addends ? ".rela.plt" : ".rel.plt";
+    return table == IMAGE_RELA ? ".rela.dyn" : ".rel.dyn";
+}
+
+enum codec_record image_relocation_record(const struct image *image, size_t table)
+{
+    bool addends = table == IMAGE_PLT ? image->plt_addends : table == IMAGE_RELA;
+
+    return addends ? CODEC_RELA : CODEC_REL;
+}
+
+static size_t relocation_size(const struct image *image, size_t table)
+{
+    return image->codec->sizes[image_relocation_record(image, table)];
+}
+
 size_t image_relocation_count(const struct image *image, size_t table)
 {
-    return image->relocations[table].size / sizeof(Elf64_Rela);
+    return image->relocations[table].size / relocation_size(image, table);
 }
 
 uint64_t image_relocation_offset(const struct image *image, size_t table, size_t index)
 {
-    return image->relocations[table].offset + index * sizeof(Elf64_Rela);
+    return image->relocations[table].offset + index * relocation_size(image, table);
 }
 
 Elf64_Rela image_relocation(const struct image *image, size_t table, size_t index)
 {
-    Elf64_Rela relocation;
+    Elf64_Rela relocation = {0};
 
-    memcpy(&relocation, image->bytes + image_relocation_offset(image, table, index),
-           sizeof(relocation));
+    codec_read(image->codec, image_relocation_record(image, table),
+               image->bytes + image_relocation_offset(image, table, index), &relocation);
     return relocation;
 }
 
@@ -413,8 +490,8 @@ const Elf64_Shdr *image_string_section(const struct image *image)
 
 uint64_t image_end(const struct image *image)
 {
-    uint64_t end = image->header.e_phoff + image->segment_count * sizeof(Elf64_Phdr);
-    uint64_t headers = image->header.e_shoff + image->section_count * sizeof(Elf64_Shdr);
+    uint64_t end = image_segment_offset(image, image->segment_count);
+    uint64_t headers = image_section_offset(image, image->section_count);
 
     end = headers > end ? headers : end;
     for (size_t i = 0; i < image->segment_count; i++) {

@@ -10,6 +10,7 @@
 #include <elf.h>
 
 #include "arch/arch.h"
+#include "codec.h"
 #include "patcher.h"
 
 /* A table that lies wholly inside the file. size == 0: there is none. */
@@ -19,13 +20,20 @@ struct image_table {
     uint64_t size;
 };
 
-enum { IMAGE_RELOCATION_TABLES = 2 };
+enum image_relocations {
+    IMAGE_RELA, /* DT_RELA */
+    IMAGE_PLT,  /* DT_JMPREL, of the kind that DT_PLTREL says */
+    IMAGE_REL,  /* DT_REL */
+    IMAGE_RELOCATION_TABLES,
+};
 
 struct image {
     const uint8_t *bytes; /* borrowed */
     uint64_t size;
+    const struct codec *codec;
     const struct arch *arch;
 
+    /* As ELF64 structures in the order of this machine, whatever the file has. */
     Elf64_Ehdr header;
     Elf64_Phdr *segments;
     size_t segment_count;
@@ -46,18 +54,24 @@ struct image {
     struct image_table hash;
     struct image_table gnu_hash;
     struct image_table relocations[IMAGE_RELOCATION_TABLES];
+    bool plt_addends; /* relocations[IMAGE_PLT] are Elf64_Rela */
 };
-
-/* Names by which messages know relocations[i]. */
-extern const char *const image_relocation_names[IMAGE_RELOCATION_TABLES];
 
 /* The caller owns *out; `bytes` must outlive it. */
 PATCH_MUST_CHECK bool image_parse(const uint8_t *bytes, uint64_t size, struct image **out,
                                   struct patch_error *error);
 void image_destroy(struct image *image); /* accepts NULL */
 
-/* Copies `size` bytes; false when they do not all lie inside the file. */
-PATCH_MUST_CHECK bool image_read(const struct image *image, uint64_t offset, void *to, size_t size);
+/* Reads one record; false when it does not lie wholly inside the file. */
+PATCH_MUST_CHECK bool image_read(const struct image *image, enum codec_record record,
+                                 uint64_t offset, void *to);
+
+/* The number of `width` bytes at `offset`, which must lie inside the file. */
+uint64_t image_number(const struct image *image, uint64_t offset, size_t width);
+
+/* Place of a header in the file. */
+uint64_t image_segment_offset(const struct image *image, size_t index);
+uint64_t image_section_offset(const struct image *image, size_t index);
 
 /* Offset of `size` bytes that the loader maps at `address` from one segment's file content. */
 PATCH_MUST_CHECK bool image_offset(const struct image *image, uint64_t address, uint64_t size,
@@ -73,6 +87,10 @@ const char *image_symbol_name(const struct image *image, uint32_t index); /* NUL
 /* The entry that the loader goes by (the last with `tag`); NULL when there is none. */
 const Elf64_Dyn *image_dynamic(const struct image *image, int64_t tag);
 uint64_t image_dynamic_offset(const struct image *image, const Elf64_Dyn *entry);
+
+/* Name by which messages know relocations[table], and the kind of its entries. */
+const char *image_relocation_name(const struct image *image, size_t table);
+enum codec_record image_relocation_record(const struct image *image, size_t table);
 
 /* Entry `index` of relocations[table]. */
 size_t image_relocation_count(const struct image *image, size_t table);

@@ -116,15 +116,15 @@ static bool add_relocation(const struct image *image, size_t table, size_t index
     const struct arch_relocation *row = arch_relocation_find(image->arch, type);
 
     if (row == NULL)
-        return error_set_entry(error, PATCH_UNSUPPORTED_RELOCATION, image_relocation_names[table],
-                               index, image_relocation_offset(image, table, index),
-                               "unsupported relocation %" PRIu32 " of %s", type,
-                               imports->items[import].name);
+        return error_set_entry(
+            error, PATCH_UNSUPPORTED_RELOCATION, image_relocation_name(image, table), index,
+            image_relocation_offset(image, table, index),
+            "unsupported relocation %" PRIu32 " of %s", type, imports->items[import].name);
     if (row->kind == NULL)
-        return error_set_entry(error, PATCH_UNSUPPORTED_RELOCATION, image_relocation_names[table],
-                               index, image_relocation_offset(image, table, index),
-                               "unsupported relocation %s of %s", row->name,
-                               imports->items[import].name);
+        return error_set_entry(
+            error, PATCH_UNSUPPORTED_RELOCATION, image_relocation_name(image, table), index,
+            image_relocation_offset(image, table, index), "unsupported relocation %s of %s",
+            row->name, imports->items[import].name);
     imports->relocations[imports->relocation_count++] =
         (struct import_relocation){row->kind, relocation.r_offset, import};
     return true;
@@ -154,8 +154,10 @@ static void group(struct imports *imports)
 static bool collect_relocations(const struct image *image, struct imports *imports,
                                 struct patch_error *error)
 {
-    size_t total = image_relocation_count(image, 0) + image_relocation_count(image, 1);
+    size_t total = 0;
 
+    for (size_t t = 0; t < IMAGE_RELOCATION_TABLES; t++)
+        total += image_relocation_count(image, t);
     imports->relocations = calloc(total + 1, sizeof(*imports->relocations));
     if (imports->relocations == NULL)
         return error_memory(error);
@@ -163,7 +165,7 @@ static bool collect_relocations(const struct image *image, struct imports *impor
         for (size_t i = 0; i < image_relocation_count(image, t); i++) {
             uint64_t symbol = ELF64_R_SYM(image_relocation(image, t, i).r_info);
             if (symbol >= image->symbol_count && symbol != 0)
-                return error_set_entry(error, PATCH_MALFORMED, image_relocation_names[t], i,
+                return error_set_entry(error, PATCH_MALFORMED, image_relocation_name(image, t), i,
                                        image_relocation_offset(image, t, i),
                                        "symbol %" PRIu64 " of %" PRIu32, symbol,
                                        image->symbol_count);

@@ -45,10 +45,10 @@ static bool described(const struct image *image, size_t index, struct range *ran
 
     if (index == 0) {
         start = h->e_phoff;
-        size = image->segment_count * sizeof(Elf64_Phdr);
+        size = image->segment_count * image->codec->sizes[CODEC_SEGMENT];
     } else if (index == 1) {
         start = h->e_shoff;
-        size = image->section_count * sizeof(Elf64_Shdr);
+        size = image->section_count * image->codec->sizes[CODEC_SECTION];
     } else if (index - 2 < image->segment_count) {
         start = image->segments[index - 2].p_offset;
         size = image->segments[index - 2].p_filesz;
@@ -105,7 +105,7 @@ static uint64_t address_room(const struct image *image, size_t index)
         uint64_t limit = next->p_vaddr & ~(page - 1);
         return limit > end ? limit - end : 0;
     }
-    return UINT64_MAX - end;
+    return image->codec->limit - end;
 }
 
 static uint64_t zeros(const struct image *image, uint64_t offset, uint64_t limit)
@@ -156,7 +156,7 @@ static bool find_extension(const struct image *image, const struct patch_options
     static const char table[] = "program header";
     size_t index = last_load(image);
     const Elf64_Phdr *s = &image->segments[index];
-    uint64_t where = image->header.e_phoff + index * sizeof(*s);
+    uint64_t where = image_segment_offset(image, index);
     uint64_t bss = s->p_memsz - s->p_filesz;
     uint64_t limit = options->bss_limit != 0 ? options->bss_limit : DEFAULT_BSS_LIMIT;
     uint64_t end = s->p_offset + s->p_filesz;
@@ -237,8 +237,9 @@ static bool fit_extension(const struct image *image, struct layout_place *place,
     const Elf64_Phdr *s = &image->segments[place->segment];
     uint64_t end = s->p_vaddr + s->p_memsz;
     uint64_t address = (end + TABLE_ALIGNMENT - 1) & ~(uint64_t)(TABLE_ALIGNMENT - 1);
+    uint64_t limit = image->codec->limit < INT64_MAX ? image->codec->limit : INT64_MAX;
 
-    if (address < end || address + size < address || address + size > (uint64_t)INT64_MAX)
+    if (address < end || address > limit || size > limit - address)
         return false;
     place->address = address;
     place->offset = s->p_offset + (address - s->p_vaddr);
@@ -247,7 +248,7 @@ static bool fit_extension(const struct image *image, struct layout_place *place,
     if (align > LARGEST_ALIGNMENT)
         return false;
     place->insertion_size = (place->insertion_size + align - 1) & ~(align - 1);
-    return true;
+    return place->insertion_size <= limit && image->size <= limit - place->insertion_size;
 }
 
 /* --- both --------------------------------------------------------------------------------------

@@ -219,7 +219,9 @@ static const char *cannot_load(const struct image *image)
 
     if (fd >= 0)
         close(fd);
-    if (known && own.e_machine != image->arch->machine)
+    if (known &&
+        (own.e_machine != image->arch->machine || own.e_ident[EI_CLASS] != image->codec->class ||
+         own.e_ident[EI_DATA] != image->codec->order))
         return "its machine is not this one";
     if (flags != NULL && (flags->d_un.d_val & DF_1_PIE) != 0)
         return "it is an executable";

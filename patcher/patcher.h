@@ -65,7 +65,7 @@ const char *patch_layout_name(enum patch_layout layout); /* "none", "cave", "ext
 /* What patch_prepare() or patch_prepare_revert() did, or found. */
 struct patch_report {
     enum patch_layout layout;
-    const char *machine;     /* "x86-64", "AArch64"; static storage */
+    const char *machine;     /* "x86-64", "s390x"; static storage */
     const char *needed_slot; /* "spare", "DT_RELACOUNT", "DT_RELCOUNT" or "present"; static storage */
     size_t redirected;       /* undefined symbols that are redirected */
     size_t relocations;      /* relocations that follow them */
@@ -144,7 +144,7 @@ struct patch_call_site {
 
 /* One relocation that an import's address is written by. */
 struct patch_relocation {
-    const char *kind; /* "JUMP_SLOT", "GLOB_DAT", "ABS64"; static storage */
+    const char *kind; /* "JUMP_SLOT", "GLOB_DAT", "ABS64", "ABS32"; static storage */
     uint64_t address; /* of the slot */
 };
 
@@ -163,6 +163,7 @@ struct patch_scan {
     char *soname;                 /* or NULL */
     bool patched;                 /* the runtime is needed and at least one import is redirected */
     bool reverts;                 /* an undo record stands in the file */
+    bool decoded;                 /* call sites were looked for: not done on every machine */
     struct patch_import *imports; /* the hooked ones only, by name */
     size_t import_count;
     char **needed; /* DT_NEEDED entries in order, ended by NULL */

@@ -22,9 +22,9 @@ enum { PADDING = 4096 };
 
 /* A name that ends in '*' stands for all that begin so. */
 static const char *const protected_names[] = {
-    "libc.so.*",   "libpthread.so.*", "libdl.so.*",        "librt.so.*",
-    "libm.so.*",   "ld-linux*",       "ld64.so.*",         "ld-musl-*",
-    "libc.musl-*", "linux-vdso.so.*", "libthread_db.so.*", "libev.so.*",
+    "libc.so.*",       "libpthread.so.*",   "libdl.so.*", "librt.so.*", "libm.so.*",
+    "ld-linux*",       "ld64.so.*",         "ld.so.1",    "ld-musl-*",  "libc.musl-*",
+    "linux-vdso.so.*", "libthread_db.so.*", "libev.so.*",
 };
 
 static bool name_matches(const char *name, const char *pattern)
@@ -176,16 +176,14 @@ static bool name_imports(const struct imports *imports, const struct patch_optio
 static bool edit_symbols(const struct image *image, const struct renamed *list, size_t count,
                          struct plan *plan, struct patch_error *error)
 {
-    static const Elf64_Half global = VER_NDX_GLOBAL;
-
     for (size_t i = 0; i < count; i++) {
         uint32_t symbol = list[i].import->symbol;
-        if (!edits_add(plan, image_symbol_offset(image, symbol) + offsetof(Elf64_Sym, st_name),
-                       &list[i].name, sizeof(list[i].name), error))
+        if (!edits_add_member(image, plan, image_symbol_offset(image, symbol), CODEC_ST_NAME,
+                              list[i].name, error))
             return false;
         if (image->versions.size != 0 &&
-            !edits_add(plan, image->versions.offset + symbol * sizeof(global), &global,
-                       sizeof(global), error))
+            !edits_add_number(image, plan, image->versions.offset + symbol * sizeof(Elf64_Half),
+                              sizeof(Elf64_Half), VER_NDX_GLOBAL, error))
             return false;
     }
     return true;
@@ -196,11 +194,12 @@ static bool edit_words(const struct image *image, const struct hash_table *table
                        struct patch_error *error)
 {
     uint64_t count = 2 + (uint64_t)table->buckets + table->chains;
+    size_t entry = image->arch->hash_entry;
 
     for (uint64_t i = 0; i < count; i++) {
-        uint64_t offset = image->hash.offset + i * sizeof(uint32_t);
-        if (memcmp(image->bytes + offset, &table->words[i], sizeof(uint32_t)) != 0 &&
-            !edits_add(plan, offset, &table->words[i], sizeof(uint32_t), error))
+        uint64_t offset = image->hash.offset + i * entry;
+        if (image_number(image, offset, entry) != table->words[i] &&
+            !edits_add_number(image, plan, offset, entry, table->words[i], error))
             return false;
     }
     return true;
@@ -243,11 +242,20 @@ static const Elf64_Dyn *take_spare(const struct image *image, struct plan *plan)
     return &image->dynamic[at];
 }
 
+static bool edit_dynamic(const struct image *image, const Elf64_Dyn *slot, int64_t tag,
+                         uint64_t value, struct plan *plan, struct patch_error *error)
+{
+    uint64_t offset = image_dynamic_offset(image, slot);
+
+    return edits_add_member(image, plan, offset, CODEC_D_TAG, (uint64_t)tag, error) &&
+           edits_add_member(image, plan, offset, CODEC_D_VAL, value, error);
+}
+
 static bool edit_runpath(const struct image *image, const struct patch_options *options,
                          struct strings *strings, struct plan *plan, struct patch_error *error)
 {
     const Elf64_Dyn *slot = runpath_entry(image);
-    Elf64_Dyn entry = {.d_tag = slot != NULL ? slot->d_tag : DT_RUNPATH};
+    int64_t tag = slot != NULL ? slot->d_tag : DT_RUNPATH;
     uint32_t name = 0;
 
     if (!runpath_wanted(image, options))
@@ -261,9 +269,7 @@ static bool edit_runpath(const struct image *image, const struct patch_options *
     char *value = runpath_value(image, options);
     bool added = value != NULL ? add_string(strings, "", value, &name, error) : error_memory(error);
     free(value);
-    entry.d_un.d_val = name;
-    return added &&
-           edits_add(plan, image_dynamic_offset(image, slot), &entry, sizeof(entry), error);
+    return added && edit_dynamic(image, slot, tag, name, plan, error);
 }
 
 /* A slot of .dynamic for one more DT_NEEDED: a spare one, or a mere hint. */
@@ -274,7 +280,6 @@ static bool edit_needed(const struct image *image, uint32_t name, struct plan *p
         int64_t tag;
         const char *name;
     } hints[] = {{DT_RELACOUNT, "DT_RELACOUNT"}, {DT_RELCOUNT, "DT_RELCOUNT"}};
-    Elf64_Dyn needed = {.d_tag = DT_NEEDED, .d_un.d_val = name};
     const Elf64_Dyn *slot = take_spare(image, plan);
 
     if (slot != NULL)
@@ -287,7 +292,7 @@ static bool edit_needed(const struct image *image, uint32_t name, struct plan *p
         return error_set_at(error, PATCH_NO_DYNAMIC_SLOT, ".dynamic",
                             image_dynamic_offset(image, &image->dynamic[image->dynamic_count]),
                             "no spare DT_NULL and no DT_RELACOUNT to make room for DT_NEEDED");
-    return edits_add(plan, image_dynamic_offset(image, slot), &needed, sizeof(needed), error);
+    return edit_dynamic(image, slot, DT_NEEDED, name, plan, error);
 }
 
 /* --- the table ---------------------------------------------------------------------------------

@@ -110,6 +110,7 @@ static bool fill(const struct image *image, const struct imports *imports, struc
     bool done = false;
 
     scan->machine = image->arch->name;
+    scan->decoded = image->arch->code != NULL;
     scan->patched = imports->runtime_needed && imports->redirected > 0;
     scan->reverts = undo_find(image, &undo);
     if (!versions_load(image, &versions, error) || !callsites_find(image, imports, &sites, error))

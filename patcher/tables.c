@@ -17,24 +17,26 @@
 static bool read_dynamic(struct image *image, struct patch_error *error)
 {
     const Elf64_Phdr *found = NULL;
+    size_t entry = image->codec->sizes[CODEC_DYNAMIC];
     uint64_t mapped;
 
     for (size_t i = 0; i < image->segment_count; i++)
         if (image->segments[i].p_type == PT_DYNAMIC)
             found = &image->segments[i];
-    if (found == NULL || found->p_filesz < sizeof(Elf64_Dyn))
+    if (found == NULL || found->p_filesz < entry)
         return error_set_at(error, PATCH_NOT_DYNAMIC, "program header table", image->header.e_phoff,
                             "no PT_DYNAMIC: nothing is imported");
     if (!image_offset(image, found->p_vaddr, found->p_filesz, &mapped) || mapped != found->p_offset)
         return error_set_at(error, PATCH_MALFORMED, "PT_DYNAMIC", found->p_offset,
                             "not where the loader would find it");
     image->dynamic_offset = found->p_offset;
-    image->dynamic_capacity = found->p_filesz / sizeof(Elf64_Dyn);
+    image->dynamic_capacity = found->p_filesz / entry;
     image->dynamic = calloc(image->dynamic_capacity, sizeof(Elf64_Dyn));
     if (image->dynamic == NULL)
         return error_memory(error);
-    memcpy(image->dynamic, image->bytes + found->p_offset,
-           image->dynamic_capacity * sizeof(Elf64_Dyn));
+    for (size_t i = 0; i < image->dynamic_capacity; i++)
+        codec_read(image->codec, CODEC_DYNAMIC, image->bytes + found->p_offset + i * entry,
+                   &image->dynamic[i]);
     while (image->dynamic_count < image->dynamic_capacity &&
            image->dynamic[image->dynamic_count].d_tag != DT_NULL)
         image->dynamic_count++;
@@ -88,56 +90,71 @@ static bool locate_strings(struct image *image, struct patch_error *error)
     return true;
 }
 
-struct entry_size {
+/* An entry whose value must be one of two. */
+struct fixed_value {
     int64_t tag;
-    uint64_t size;
+    uint64_t value;
+    uint64_t other;
     const char *name;
 };
 
-static bool check_entry_sizes(const struct image *image, struct patch_error *error)
+static bool check_values(const struct image *image, struct patch_error *error)
 {
-    static const struct entry_size rows[] = {
-        {DT_SYMENT, sizeof(Elf64_Sym), "DT_SYMENT"},
-        {DT_RELAENT, sizeof(Elf64_Rela), "DT_RELAENT"},
-        {DT_PLTREL, DT_RELA, "DT_PLTREL"},
+    const size_t *sizes = image->codec->sizes;
+    const struct fixed_value rows[] = {
+        {DT_SYMENT, sizes[CODEC_SYMBOL], sizes[CODEC_SYMBOL], "DT_SYMENT"},
+        {DT_RELAENT, sizes[CODEC_RELA], sizes[CODEC_RELA], "DT_RELAENT"},
+        {DT_RELENT, sizes[CODEC_REL], sizes[CODEC_REL], "DT_RELENT"},
+        {DT_PLTREL, DT_RELA, image->arch->rel ? DT_REL : DT_RELA, "DT_PLTREL"},
     };
 
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
         const Elf64_Dyn *entry = image_dynamic(image, rows[i].tag);
-        if (entry != NULL && entry->d_un.d_val != rows[i].size)
+        if (entry != NULL && entry->d_un.d_val != rows[i].value &&
+            entry->d_un.d_val != rows[i].other)
             return error_set_at(error, PATCH_MALFORMED, ".dynamic",
                                 image_dynamic_offset(image, entry), "%s is %" PRIu64, rows[i].name,
                                 (uint64_t)entry->d_un.d_val);
     }
     const Elf64_Dyn *rel = image_dynamic(image, DT_REL);
-    if (rel != NULL)
-        return error_set_at(error, PATCH_UNSUPPORTED_RELOCATION, ".dynamic",
-                            image_dynamic_offset(image, rel),
-                            "relocations without addends (DT_REL)");
+    if (rel != NULL && !image->arch->rel)
+        return error_set_at(
+            error, PATCH_UNSUPPORTED_RELOCATION, ".dynamic", image_dynamic_offset(image, rel),
+            "relocations without addends (DT_REL), which %s does not have", image->arch->name);
     return true;
+}
+
+/* Some linkers count the PLT's relocations into DT_RELASZ (or DT_RELSZ) as well. */
+static void drop_plt(struct image *image)
+{
+    const struct image_table *plt = &image->relocations[IMAGE_PLT];
+    struct image_table *all = &image->relocations[image->plt_addends ? IMAGE_RELA : IMAGE_REL];
+
+    if (plt->size != 0 && all->size >= plt->size &&
+        plt->offset == all->offset + all->size - plt->size)
+        all->size -= plt->size;
 }
 
 static bool locate_relocations(struct image *image, struct patch_error *error)
 {
     static const int64_t tags[IMAGE_RELOCATION_TABLES][2] = {
-        {DT_RELA, DT_RELASZ},
-        {DT_JMPREL, DT_PLTRELSZ},
+        [IMAGE_RELA] = {DT_RELA, DT_RELASZ},
+        [IMAGE_PLT] = {DT_JMPREL, DT_PLTRELSZ},
+        [IMAGE_REL] = {DT_REL, DT_RELSZ},
     };
+    const Elf64_Dyn *kind = image_dynamic(image, DT_PLTREL);
 
+    image->plt_addends = kind != NULL ? kind->d_un.d_val == DT_RELA : !image->arch->rel;
     for (size_t i = 0; i < IMAGE_RELOCATION_TABLES; i++) {
         struct image_table *table = &image->relocations[i];
-        if (!locate_sized(image, tags[i][0], tags[i][1], image_relocation_names[i], table, error))
+        const char *name = image_relocation_name(image, i);
+        if (!locate_sized(image, tags[i][0], tags[i][1], name, table, error))
             return false;
-        if (table->size % sizeof(Elf64_Rela) != 0)
-            return error_set_at(error, PATCH_MALFORMED, image_relocation_names[i], table->offset,
+        if (table->size % image->codec->sizes[image_relocation_record(image, i)] != 0)
+            return error_set_at(error, PATCH_MALFORMED, name, table->offset,
                                 "0x%" PRIx64 " bytes are no whole number of entries", table->size);
     }
-    /* Some linkers count the PLT's relocations into DT_RELASZ as well. */
-    struct image_table *all = &image->relocations[0];
-    const struct image_table *plt = &image->relocations[1];
-    if (plt->size != 0 && all->size >= plt->size &&
-        plt->offset == all->offset + all->size - plt->size)
-        all->size -= plt->size;
+    drop_plt(image);
     return true;
 }
 
@@ -146,23 +163,24 @@ static bool locate_relocations(struct image *image, struct patch_error *error)
 
 static uint32_t word_at(const struct image *image, uint64_t offset)
 {
-    uint32_t value;
-
-    memcpy(&value, image->bytes + offset, sizeof(value));
-    return value;
+    return (uint32_t)image_number(image, offset, 4);
 }
 
 static bool locate_hash(struct image *image, uint32_t *count, struct patch_error *error)
 {
     struct image_table *hash = &image->hash;
+    size_t entry = image->arch->hash_entry;
 
-    if (!locate(image, DT_HASH, ".hash", 8, hash, error) || hash->size == 0)
+    if (!locate(image, DT_HASH, ".hash", 2 * entry, hash, error) || hash->size == 0)
         return hash->size == 0 && image_dynamic(image, DT_HASH) == NULL;
-    uint64_t buckets = word_at(image, hash->offset);
-    uint64_t chains = word_at(image, hash->offset + 4);
+    uint64_t buckets = image_number(image, hash->offset, entry);
+    uint64_t chains = image_number(image, hash->offset + entry, entry);
     if (buckets == 0)
         return error_set_at(error, PATCH_MALFORMED, ".hash", hash->offset, "no buckets");
-    if (!locate(image, DT_HASH, ".hash", (2 + buckets + chains) * 4, hash, error))
+    if (buckets > UINT32_MAX || chains > UINT32_MAX)
+        return error_set_at(error, PATCH_MALFORMED, ".hash", hash->offset,
+                            "%" PRIu64 " buckets, %" PRIu64 " symbols", buckets, chains);
+    if (!locate(image, DT_HASH, ".hash", (2 + buckets + chains) * entry, hash, error))
         return false;
     *count = (uint32_t)chains;
     return true;
@@ -185,7 +203,8 @@ static bool walk_chain(const struct image *image, uint64_t chains, uint64_t inde
     return true;
 }
 
-/* Layout: nbuckets, first hashed symbol, bloom words, shift; bloom (8 bytes each); buckets; chains.
+/* Layout: nbuckets, first hashed symbol, bloom words, shift; bloom (an address each); buckets;
+ * chains.
  */
 static bool locate_gnu_hash(struct image *image, uint32_t *count, struct patch_error *error)
 {
@@ -195,7 +214,7 @@ static bool locate_gnu_hash(struct image *image, uint32_t *count, struct patch_e
         return hash->size == 0 && image_dynamic(image, DT_GNU_HASH) == NULL;
     uint64_t buckets = word_at(image, hash->offset);
     uint64_t base = word_at(image, hash->offset + 4);
-    uint64_t head = 16 + (uint64_t)word_at(image, hash->offset + 8) * 8;
+    uint64_t head = 16 + (uint64_t)word_at(image, hash->offset + 8) * image->codec->word;
     uint64_t size = head + buckets * 4;
     if (!locate(image, DT_GNU_HASH, ".gnu.hash", size, hash, error))
         return false;
@@ -238,7 +257,7 @@ static void count_in_section(const struct image *image, uint32_t *count)
     for (size_t i = 0; entry != NULL && i < image->section_count; i++) {
         const Elf64_Shdr *s = &image->sections[i];
         uint64_t offset;
-        uint64_t symbols = s->sh_size / sizeof(Elf64_Sym);
+        uint64_t symbols = s->sh_size / image->codec->sizes[CODEC_SYMBOL];
         if (s->sh_type == SHT_DYNSYM && s->sh_addr == entry->d_un.d_ptr && symbols > *count &&
             symbols < UINT32_MAX && image_offset(image, s->sh_addr, s->sh_size, &offset))
             *count = (uint32_t)symbols;
@@ -262,8 +281,8 @@ static bool locate_symbols(struct image *image, struct patch_error *error)
         return error_set_at(error, PATCH_MALFORMED, ".dynamic", image->dynamic_offset,
                             "no DT_SYMTAB");
     image->symbol_count = count;
-    return locate(image, DT_SYMTAB, ".dynsym", (uint64_t)count * sizeof(Elf64_Sym), &image->symbols,
-                  error) &&
+    return locate(image, DT_SYMTAB, ".dynsym", (uint64_t)count * image->codec->sizes[CODEC_SYMBOL],
+                  &image->symbols, error) &&
            locate(image, DT_VERSYM, ".gnu.version", (uint64_t)count * sizeof(Elf64_Half),
                   &image->versions, error);
 }
@@ -271,6 +290,6 @@ static bool locate_symbols(struct image *image, struct patch_error *error)
 bool tables_find(struct image *image, struct patch_error *error)
 {
     return read_dynamic(image, error) && locate_strings(image, error) &&
-           check_entry_sizes(image, error) && locate_relocations(image, error) &&
+           check_values(image, error) && locate_relocations(image, error) &&
            locate_symbols(image, error);
 }

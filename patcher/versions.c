@@ -12,7 +12,8 @@
 
 enum { INDEX_MASK = 0x7fff };
 
-/* Where the fields stand that the walk needs; the two kinds of list differ in nothing else. */
+/* Where the fields stand that the walk needs; the two kinds of list differ in nothing else, and the
+ * two classes of ELF not at all. */
 struct list {
     const char *name;
     int64_t tag;
@@ -35,20 +36,14 @@ static const struct list lists[] = {
      offsetof(Elf64_Verdaux, vda_next), true, offsetof(Elf64_Verdef, vd_ndx), false},
 };
 
-static uint16_t half_at(const uint8_t *bytes)
+static unsigned half_at(const struct image *image, const uint8_t *bytes)
 {
-    uint16_t value;
-
-    memcpy(&value, bytes, sizeof(value));
-    return value;
+    return (unsigned)codec_number(image->codec, bytes, 2);
 }
 
-static uint32_t word_at(const uint8_t *bytes)
+static uint32_t word_at(const struct image *image, const uint8_t *bytes)
 {
-    uint32_t value;
-
-    memcpy(&value, bytes, sizeof(value));
-    return value;
+    return (uint32_t)codec_number(image->codec, bytes, 4);
 }
 
 /* One walk over one list. */
@@ -96,25 +91,25 @@ static bool walk_aux(struct walk *walk, const uint8_t *head, uint64_t address,
                      struct patch_error *error)
 {
     const struct list *list = walk->list;
-    unsigned count = half_at(head + list->head_count);
+    unsigned count = half_at(walk->image, head + list->head_count);
 
-    address += word_at(head + list->head_aux);
+    address += word_at(walk->image, head + list->head_aux);
     if (!list->all_aux && count > 1)
         count = 1;
     for (unsigned i = 0; i < count; i++) {
         const uint8_t *aux = record(walk, address, list->aux_size, error);
         if (aux == NULL)
             return false;
-        const char *name = image_string(walk->image, word_at(aux + list->aux_name));
+        const char *name = image_string(walk->image, word_at(walk->image, aux + list->aux_name));
         if (name == NULL)
             return error_set(error, PATCH_MALFORMED, "a name of %s lies behind .dynstr",
                              list->name);
-        unsigned index = half_at((list->index_in_head ? head : aux) + list->index);
+        unsigned index = half_at(walk->image, (list->index_in_head ? head : aux) + list->index);
         if (!store(walk, index, name, error))
             return false;
-        if (word_at(aux + list->aux_next) == 0)
+        if (word_at(walk->image, aux + list->aux_next) == 0)
             break;
-        address += word_at(aux + list->aux_next);
+        address += word_at(walk->image, aux + list->aux_next);
     }
     return true;
 }
@@ -132,9 +127,9 @@ static bool walk_list(struct walk *walk, struct patch_error *error)
         const uint8_t *head = record(walk, address, list->head_size, error);
         if (head == NULL || !walk_aux(walk, head, address, error))
             return false;
-        if (word_at(head + list->head_next) == 0)
+        if (word_at(walk->image, head + list->head_next) == 0)
             break;
-        address += word_at(head + list->head_next);
+        address += word_at(walk->image, head + list->head_next);
     }
     return true;
 }
@@ -162,7 +157,7 @@ unsigned versions_index(const struct image *image, uint32_t symbol)
 {
     if (image->versions.size == 0)
         return VER_NDX_GLOBAL;
-    return half_at(image->bytes + image->versions.offset + symbol * sizeof(Elf64_Half)) &
+    return half_at(image, image->bytes + image->versions.offset + symbol * sizeof(Elf64_Half)) &
            INDEX_MASK;
 }
 

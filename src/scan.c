@@ -76,6 +76,8 @@ static void print_scan(const struct report *report, const char *file, const stru
                 scan->import_count, plural(scan->import_count),
                 scan->patched ? "patched" : "not patched",
                 scan->reverts ? ", can be reverted" : "");
+    if (!scan->decoded)
+        report_line(report, "  call sites: not decoded for %s", scan->machine);
     for (size_t i = 0; scan->needed[i] != NULL; i++)
         report_detail(report, "  needs %s", scan->needed[i]);
     for (size_t i = 0; i < scan->import_count; i++) {
@@ -94,11 +96,11 @@ static void print_scan(const struct report *report, const char *file, const stru
 
 /* --- JSON ------------------------------------------------------------------------------------- */
 
-static json_t *import_json(struct report *report, const struct patch_import *import)
+static json_t *import_json(struct report *report, const struct patch_import *import, bool decoded)
 {
     json_t *object = json_object();
     json_t *relocations = json_array();
-    json_t *sites = json_array();
+    json_t *sites = decoded ? json_array() : json_null();
 
     report_put(report, object, "name", report_string(import->name));
     report_put(report, object, "version", report_string(import->version));
@@ -135,7 +137,7 @@ static void put_scan(struct report *report, json_t *object, const struct patch_s
     report_put(report, object, "reverts", json_boolean(scan->reverts));
     report_put(report, object, "needed", report_strings(scan->needed, needed));
     for (size_t i = 0; i < scan->import_count; i++)
-        report_add(report, imports, import_json(report, &scan->imports[i]));
+        report_add(report, imports, import_json(report, &scan->imports[i], scan->decoded));
     report_put(report, object, "imports", imports);
 }
 

@@ -156,6 +156,9 @@ static const struct arch_code code = {
 
 const struct arch arch_aarch64 = {
     .machine = EM_AARCH64,
+    .class = ELFCLASS64,
+    .orders = ARCH_ORDER(ELFDATA2LSB) | ARCH_ORDER(ELFDATA2MSB),
+    .hash_entry = 4,
     .name = "AArch64",
     .relocations = relocations,
     .code = &code,

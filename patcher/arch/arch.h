@@ -13,7 +13,8 @@
 struct arch_relocation {
     uint32_t type;
     const char *name; /* "R_X86_64_JUMP_SLOT" */
-    const char *kind; /* "JUMP_SLOT", "GLOB_DAT" or "ABS64"; NULL: cannot carry a redirection */
+    const char
+        *kind; /* "JUMP_SLOT", "GLOB_DAT", "ABS64" or "ABS32"; NULL: cannot carry a redirection */
 };
 
 /* One instruction (or pair) that refers to a fixed address. */
@@ -47,18 +48,33 @@ struct arch_code {
     const struct arch_mnemonic *mnemonics; /* first match counts; ended by begins == NULL */
 };
 
+#define ARCH_ORDER(order) (1u << (order)) /* of EI_DATA */
+
 struct arch {
-    uint16_t machine; /* e_machine */
+    uint16_t machine;    /* e_machine */
+    unsigned char class; /* EI_CLASS */
+    unsigned orders;     /* ARCH_ORDER() of each byte order that it has */
+    bool rel;            /* the loader heeds relocations without addends (DT_REL) too */
+    size_t hash_entry;   /* bytes of an entry of DT_HASH */
     const char *name;
     const struct arch_relocation *relocations; /* those that name a symbol; ended by name == NULL */
-    const struct arch_code *code;
+    const struct arch_code *code;              /* NULL: call sites are not decoded */
 };
 
 extern const struct arch arch_x86_64;
 extern const struct arch arch_aarch64;
+extern const struct arch arch_i386;
+extern const struct arch arch_arm;
+extern const struct arch arch_riscv32;
+extern const struct arch arch_riscv64;
+extern const struct arch arch_ppc;
+extern const struct arch arch_ppc64;
+extern const struct arch arch_s390x;
+extern const struct arch arch_loongarch64;
 
-/* NULL when the machine is not supported. */
-const struct arch *arch_find(uint16_t machine);
+/* Where the machine is supported but not with this class, that of another class; NULL where it is
+ * not supported at all. */
+const struct arch *arch_find(uint16_t machine, unsigned char class);
 
 /* NULL when the type is not in the table. */
 const struct arch_relocation *arch_relocation_find(const struct arch *arch, uint32_t type);

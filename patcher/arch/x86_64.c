@@ -117,6 +117,9 @@ static const struct arch_code code = {
 
 const struct arch arch_x86_64 = {
     .machine = EM_X86_64,
+    .class = ELFCLASS64,
+    .orders = ARCH_ORDER(ELFDATA2LSB),
+    .hash_entry = 4,
     .name = "x86-64",
     .relocations = relocations,
     .code = &code,

@@ -245,27 +245,38 @@ uint64_t fixture_offset(const struct fixture *fixture, const void *pointer)
 
 void fixture_fill_caves(struct fixture *fixture)
 {
-    const Elf64_Ehdr *header = fixture_header(fixture);
-    const Elf64_Phdr *segments = (const Elf64_Phdr *)(void *)(fixture->bytes + header->e_phoff);
+    struct image *image = fixture_parse(fixture);
 
-    for (size_t i = 0; i < header->e_phnum; i++)
-        if (segments[i].p_type == PT_LOAD && (segments[i].p_flags & PF_W) == 0)
-            fixture->bytes[segments[i].p_offset + segments[i].p_filesz] = 0x90;
+    for (size_t i = 0; i < image->segment_count; i++) {
+        const Elf64_Phdr *s = &image->segments[i];
+        if (s->p_type == PT_LOAD && (s->p_flags & PF_W) == 0)
+            fixture->bytes[s->p_offset + s->p_filesz] = 0x90;
+    }
+    image_destroy(image);
+}
+
+static void clear_member(struct fixture *fixture, const struct image *image,
+                         enum codec_member member)
+{
+    struct codec_place place = codec_place(image->codec, member);
+
+    memset(fixture->bytes + place.offset, 0, place.width);
 }
 
 void fixture_drop_sections(struct fixture *fixture)
 {
-    Elf64_Ehdr *header = fixture_header(fixture);
+    struct image *image = fixture_parse(fixture);
     uint64_t end = 0;
 
-    header->e_shoff = 0;
-    header->e_shnum = 0;
-    header->e_shstrndx = 0;
-    for (size_t i = 0; i < header->e_phnum; i++) {
-        const Elf64_Phdr *s = (const Elf64_Phdr *)(void *)(fixture->bytes + header->e_phoff) + i;
+    clear_member(fixture, image, CODEC_E_SHOFF);
+    clear_member(fixture, image, CODEC_E_SHNUM);
+    clear_member(fixture, image, CODEC_E_SHSTRNDX);
+    for (size_t i = 0; i < image->segment_count; i++) {
+        const Elf64_Phdr *s = &image->segments[i];
         if (s->p_offset + s->p_filesz > end)
             end = s->p_offset + s->p_filesz;
     }
+    image_destroy(image);
     fixture->size = end;
 }
 

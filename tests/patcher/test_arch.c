@@ -127,22 +127,53 @@ START_TEST(relocations_that_carry_a_redirection_have_a_kind)
 }
 END_TEST
 
-START_TEST(machines_are_found_by_number)
+START_TEST(machines_are_found_by_number_and_class)
 {
-    ck_assert_ptr_eq(arch_find(EM_X86_64), &arch_x86_64);
-    ck_assert_ptr_eq(arch_find(EM_AARCH64), &arch_aarch64);
-    ck_assert_ptr_null(arch_find(EM_RISCV));
+    ck_assert_ptr_eq(arch_find(EM_X86_64, ELFCLASS64), &arch_x86_64);
+    ck_assert_ptr_eq(arch_find(EM_AARCH64, ELFCLASS64), &arch_aarch64);
+    ck_assert_ptr_eq(arch_find(EM_RISCV, ELFCLASS32), &arch_riscv32);
+    ck_assert_ptr_eq(arch_find(EM_RISCV, ELFCLASS64), &arch_riscv64);
+    ck_assert_ptr_null(arch_find(EM_MIPS, ELFCLASS32));
+}
+END_TEST
+
+/* Of every machine: a PLT and a word for pointers, of the width of its addresses. */
+START_TEST(each_machine_has_what_a_redirection_needs)
+{
+    static const struct {
+        const struct arch *arch;
+        uint32_t slot, word;
+    } rows[] = {
+        {&arch_x86_64, R_X86_64_JUMP_SLOT, R_X86_64_64},
+        {&arch_aarch64, R_AARCH64_JUMP_SLOT, R_AARCH64_ABS64},
+        {&arch_i386, R_386_JMP_SLOT, R_386_32},
+        {&arch_arm, R_ARM_JUMP_SLOT, R_ARM_ABS32},
+        {&arch_riscv64, R_RISCV_JUMP_SLOT, R_RISCV_64},
+        {&arch_riscv32, R_RISCV_JUMP_SLOT, R_RISCV_32},
+        {&arch_ppc64, R_PPC64_JMP_SLOT, R_PPC64_ADDR64},
+        {&arch_ppc, R_PPC_JMP_SLOT, R_PPC_ADDR32},
+        {&arch_s390x, R_390_JMP_SLOT, R_390_64},
+        {&arch_loongarch64, R_LARCH_JUMP_SLOT, R_LARCH_64},
+    };
+
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        const struct arch *arch = rows[i].arch;
+        const char *word = arch->class == ELFCLASS64 ? "ABS64" : "ABS32";
+        ck_assert_ptr_eq(arch_find(arch->machine, arch->class), arch);
+        ck_assert_str_eq(arch_relocation_find(arch, rows[i].slot)->kind, "JUMP_SLOT");
+        ck_assert_str_eq(arch_relocation_find(arch, rows[i].word)->kind, word);
+        ck_assert_uint_ne(arch->orders, 0);
+        ck_assert_uint_eq(arch->hash_entry, arch == &arch_s390x ? 8 : 4);
+    }
 }
 END_TEST
 
 int main(void)
 {
     const TTest *const tests[] = {
-        x86_64_references_are_told_by_their_bytes,
-        aarch64_references_are_told_by_their_words,
-        stubs_begin_at_their_landing_pad,
-        relocations_that_carry_a_redirection_have_a_kind,
-        machines_are_found_by_number,
+        x86_64_references_are_told_by_their_bytes, aarch64_references_are_told_by_their_words,
+        stubs_begin_at_their_landing_pad,          relocations_that_carry_a_redirection_have_a_kind,
+        machines_are_found_by_number_and_class,    each_machine_has_what_a_redirection_needs,
     };
     return FIXTURE_RUN("arch", tests);
 }

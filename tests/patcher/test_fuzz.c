@@ -30,20 +30,25 @@ static uint32_t number(uint32_t below)
 /* Places where a change is likely to matter. */
 static uint64_t pick_place(struct fixture *f, const struct image *sound)
 {
+    const size_t *sizes = sound->codec->sizes;
     const struct image_table tables[] = {
-        sound->strings,  sound->symbols,        sound->versions,      sound->hash,
-        sound->gnu_hash, sound->relocations[0], sound->relocations[1]};
+        sound->strings,  sound->symbols,        sound->versions,       sound->hash,
+        sound->gnu_hash, sound->relocations[0], sound->relocations[1], sound->relocations[2],
+    };
     uint32_t kind = number(12);
 
     if (kind < 2)
-        return number(sizeof(Elf64_Ehdr));
+        return number((uint32_t)sizes[CODEC_HEADER]);
     if (kind < 4)
-        return sound->header.e_phoff + number((uint32_t)(sound->segment_count * 56));
+        return sound->header.e_phoff +
+               number((uint32_t)(sound->segment_count * sizes[CODEC_SEGMENT]));
     if (kind < 6)
-        return sound->dynamic_offset + number((uint32_t)sound->dynamic_count * 16);
+        return sound->dynamic_offset +
+               number((uint32_t)(sound->dynamic_count * sizes[CODEC_DYNAMIC]));
     if (kind < 7 && sound->section_count != 0)
-        return sound->header.e_shoff + number((uint32_t)(sound->section_count * 64));
-    const struct image_table *table = &tables[number(7)];
+        return sound->header.e_shoff +
+               number((uint32_t)(sound->section_count * sizes[CODEC_SECTION]));
+    const struct image_table *table = &tables[number(sizeof(tables) / sizeof(tables[0]))];
     if (kind < 11 && table->size != 0)
         return table->offset + number((uint32_t)table->size);
     return number((uint32_t)f->size);
@@ -191,12 +196,46 @@ START_TEST(mutated_patched_libraries_never_crash)
 }
 END_TEST
 
-int main(void)
+/* Of other machines: both classes, both orders, entries of DT_HASH of both sizes. */
+static const char *const machines[] = {
+    "libarm_sysv_hash.so",     "libi386_extension.so",  "libppc_extension.so",
+    "libppc64_sysv_hash.so",   "libs390x_sysv_hash.so", "libs390x_extension.so",
+    "libriscv64_extension.so",
+};
+enum { MACHINES = sizeof(machines) / sizeof(machines[0]) };
+
+START_TEST(mutated_libraries_of_other_machines_never_crash)
+{
+    for (size_t i = 0; i < MACHINES; i++) {
+        struct fixture f;
+        if (!fixture_exists(machines[i]))
+            continue;
+        fixture_load(&f, machines[i]);
+        fuzz(&f, 362436069362436069ULL + i);
+        fixture_finish(&f);
+    }
+}
+END_TEST
+
+static int run_machines(void)
+{
+    const TTest *const tests[] = {mutated_libraries_of_other_machines_never_crash};
+    size_t present = 0;
+
+    for (size_t i = 0; i < MACHINES; i++)
+        present += fixture_exists(machines[i]);
+    return present > 0 ? fixture_run("fuzz machines", tests, 1, MACHINES * BUDGET_SECONDS + 60)
+                       : FIXTURE_SKIPPED;
+}
+
+int main(int argc, char **argv)
 {
     const TTest *const tests[] = {
         mutated_libraries_never_crash,
         mutated_libraries_without_section_headers_never_crash,
         mutated_patched_libraries_never_crash,
     };
+    if (argc > 1 && strcmp(argv[1], "machines") == 0)
+        return run_machines();
     return FIXTURE_RUN("fuzz", tests);
 }

@@ -27,6 +27,9 @@ static void check_content_refused(const char *content, size_t size, enum patch_c
 
 START_TEST(content_that_is_no_elf_file_is_refused_by_name)
 {
+    static const char short_elf32[sizeof(Elf32_Ehdr) - 1] = {
+        ELFMAG0, ELFMAG1, ELFMAG2, ELFMAG3, ELFCLASS32, ELFDATA2MSB, EV_CURRENT};
+
     check_content_refused("", 0, PATCH_NOT_ELF);
     check_content_refused("hello, world", 12, PATCH_NOT_ELF);
     check_content_refused("#!/bin/sh\nexit\n", 15, PATCH_NOT_ELF);
@@ -35,24 +38,42 @@ START_TEST(content_that_is_no_elf_file_is_refused_by_name)
     check_content_refused("\x7f"
                           "ELF\x02\x01\x01",
                           7, PATCH_TRUNCATED);
+    check_content_refused(short_elf32, sizeof(short_elf32), PATCH_TRUNCATED);
     check_content_refused("\x7f"
                           "EL",
                           3, PATCH_NOT_ELF);
 }
 END_TEST
 
+static void swap(uint8_t *bytes, size_t size)
+{
+    for (size_t i = 0; i < size / 2; i++) {
+        uint8_t byte = bytes[i];
+        bytes[i] = bytes[size - 1 - i];
+        bytes[size - 1 - i] = byte;
+    }
+}
+
 START_TEST(other_classes_orders_machines_and_types_are_refused)
 {
     struct fixture f;
 
     fixture_load(&f, "liblazy.so");
-    f.bytes[EI_CLASS] = ELFCLASS32;
+    f.bytes[EI_CLASS] = ELFCLASS32; /* x32 */
+    check_refused(&f, PATCH_UNSUPPORTED_CLASS, EI_CLASS);
+    f.bytes[EI_CLASS] = 7;
     check_refused(&f, PATCH_UNSUPPORTED_CLASS, EI_CLASS);
     f.bytes[EI_CLASS] = ELFCLASS64;
-    f.bytes[EI_DATA] = ELFDATA2MSB;
+    f.bytes[EI_DATA] = 7;
     check_refused(&f, PATCH_UNSUPPORTED_ORDER, EI_DATA);
+    f.bytes[EI_DATA] = ELFDATA2MSB;
+    check_refused(&f, PATCH_MALFORMED, offsetof(Elf64_Ehdr, e_version));
+    swap(f.bytes + offsetof(Elf64_Ehdr, e_version), 4);
+    swap(f.bytes + offsetof(Elf64_Ehdr, e_machine), 2);
+    check_refused(&f, PATCH_UNSUPPORTED_ORDER, EI_DATA);
+    swap(f.bytes + offsetof(Elf64_Ehdr, e_version), 4);
     f.bytes[EI_DATA] = ELFDATA2LSB;
-    fixture_header(&f)->e_machine = EM_RISCV;
+    fixture_header(&f)->e_machine = EM_MIPS;
     check_refused(&f, PATCH_UNSUPPORTED_MACHINE, offsetof(Elf64_Ehdr, e_machine));
     fixture_header(&f)->e_machine = EM_X86_64;
     fixture_header(&f)->e_type = ET_REL;

@@ -27,6 +27,7 @@ static const struct pair pairs[] = {
     {"libibt.so", PATCH_LAYOUT_CAVE, "ABS64 ABS64 JUMP_SLOT", "JUMP_SLOT", "GLOB_DAT"},
     {"libsysv_hash.so", PATCH_LAYOUT_CAVE, "ABS64 ABS64 JUMP_SLOT", "JUMP_SLOT", "GLOB_DAT"},
     {"libboth_hashes.so", PATCH_LAYOUT_CAVE, "ABS64 ABS64 JUMP_SLOT", "JUMP_SLOT", "GLOB_DAT"},
+    {"librelr.so", PATCH_LAYOUT_CAVE, "ABS64 ABS64 JUMP_SLOT", "JUMP_SLOT", "GLOB_DAT"},
     {"libno_cave.so", PATCH_LAYOUT_EXTENSION, "ABS64 ABS64 JUMP_SLOT", "JUMP_SLOT", "GLOB_DAT"},
     {"libbss.so", PATCH_LAYOUT_EXTENSION, "ABS64 ABS64 JUMP_SLOT", "JUMP_SLOT", "GLOB_DAT"},
     {"libtls_bss.so", PATCH_LAYOUT_EXTENSION, "ABS64 ABS64 JUMP_SLOT", "JUMP_SLOT", "GLOB_DAT"},
@@ -38,6 +39,29 @@ static const struct pair aarch64_pairs[] = {
     {"libaarch64_no_plt.so", PATCH_LAYOUT_CAVE, NULL, NULL, NULL},
     {"libaarch64_small_pages.so", PATCH_LAYOUT_EXTENSION, NULL, NULL, NULL},
 };
+
+/* Sets for other machines, by the name of the set; each in the variants that meson makes. */
+static const struct machine {
+    const char *name;
+    uint16_t number;
+    unsigned char class, order;
+    const char *recv, *send, *poll; /* of the lazy one */
+} machines[] = {
+    {"arm", EM_ARM, ELFCLASS32, ELFDATA2LSB, "ABS32 ABS32 JUMP_SLOT", "JUMP_SLOT",
+     "GLOB_DAT JUMP_SLOT"},
+    {"i386", EM_386, ELFCLASS32, ELFDATA2LSB, "ABS32 ABS32 JUMP_SLOT", "JUMP_SLOT", "GLOB_DAT"},
+    {"riscv64", EM_RISCV, ELFCLASS64, ELFDATA2LSB, "ABS64 ABS64 JUMP_SLOT", "JUMP_SLOT",
+     "ABS64 JUMP_SLOT"},
+    {"ppc", EM_PPC, ELFCLASS32, ELFDATA2MSB, "ABS32 ABS32 JUMP_SLOT", "JUMP_SLOT",
+     "ABS32 JUMP_SLOT"},
+    {"ppc64", EM_PPC64, ELFCLASS64, ELFDATA2MSB, "ABS64 ABS64 JUMP_SLOT", "JUMP_SLOT",
+     "ABS64 JUMP_SLOT"},
+    {"ppc64le", EM_PPC64, ELFCLASS64, ELFDATA2LSB, "ABS64 ABS64 JUMP_SLOT", "JUMP_SLOT",
+     "ABS64 JUMP_SLOT"},
+    {"s390x", EM_S390, ELFCLASS64, ELFDATA2MSB, "ABS64 ABS64 JUMP_SLOT", "JUMP_SLOT",
+     "GLOB_DAT JUMP_SLOT"},
+};
+static const struct machine *machine; /* the one that is tested */
 
 /* Where a byte of the original stands in the patched file. */
 static uint64_t moved(uint64_t offset, const struct image *before, const struct image *after,
@@ -51,6 +75,14 @@ static void allow(uint8_t *allowed, uint64_t offset, uint64_t size)
     memset(allowed + offset, 1, size);
 }
 
+static void allow_member(uint8_t *allowed, const struct image *image, uint64_t record,
+                         enum codec_member member)
+{
+    struct codec_place place = codec_place(image->codec, member);
+
+    allow(allowed, record + place.offset, place.width);
+}
+
 /* .symtab may have a symbol that stands for .dynstr and has its address. */
 static void allow_section_symbols(uint8_t *allowed, const struct image *image)
 {
@@ -58,12 +90,13 @@ static void allow_section_symbols(uint8_t *allowed, const struct image *image)
 
     for (size_t i = 0; strings != NULL && i < image->section_count; i++) {
         const Elf64_Shdr *s = &image->sections[i];
-        for (uint64_t at = 0; s->sh_type == SHT_SYMTAB && at < s->sh_size; at += 24) {
+        size_t each = image->codec->sizes[CODEC_SYMBOL];
+        for (uint64_t at = 0; s->sh_type == SHT_SYMTAB && at < s->sh_size; at += each) {
             Elf64_Sym symbol;
-            ck_assert(image_read(image, s->sh_offset + at, &symbol, sizeof(symbol)));
+            ck_assert(image_read(image, CODEC_SYMBOL, s->sh_offset + at, &symbol));
             if (symbol.st_shndx == strings - image->sections &&
                 ELF64_ST_TYPE(symbol.st_info) == STT_SECTION)
-                allow(allowed, s->sh_offset + at + offsetof(Elf64_Sym, st_value), 8);
+                allow_member(allowed, image, s->sh_offset + at, CODEC_ST_VALUE);
         }
     }
 }
@@ -71,17 +104,18 @@ static void allow_section_symbols(uint8_t *allowed, const struct image *image)
 /* What the design lets a patch change in the original's bytes. */
 static uint8_t *allowed_changes(const struct image *image)
 {
+    const size_t *sizes = image->codec->sizes;
     uint8_t *allowed = calloc(1, image->size);
 
-    allow(allowed, offsetof(Elf64_Ehdr, e_shoff), sizeof(Elf64_Off));
-    allow(allowed, image->header.e_phoff, image->segment_count * sizeof(Elf64_Phdr));
-    allow(allowed, image->header.e_shoff, image->section_count * sizeof(Elf64_Shdr));
-    allow(allowed, image->dynamic_offset, image->dynamic_capacity * sizeof(Elf64_Dyn));
+    allow_member(allowed, image, 0, CODEC_E_SHOFF);
+    allow(allowed, image->header.e_phoff, image->segment_count * sizes[CODEC_SEGMENT]);
+    allow(allowed, image->header.e_shoff, image->section_count * sizes[CODEC_SECTION]);
+    allow(allowed, image->dynamic_offset, image->dynamic_capacity * sizes[CODEC_DYNAMIC]);
     allow(allowed, image->hash.offset, image->hash.size);
     allow_section_symbols(allowed, image);
     for (const char *const *name = fixture_options.functions; *name != NULL; name++) {
         uint32_t symbol = fixture_symbol(image, *name);
-        allow(allowed, image_symbol_offset(image, symbol), sizeof(Elf64_Word));
+        allow_member(allowed, image, image_symbol_offset(image, symbol), CODEC_ST_NAME);
         allow(allowed, image->versions.offset + symbol * 2, 2);
     }
     return allowed;
@@ -158,8 +192,8 @@ static void check_kinds(const struct imports *imports, const char *name, const c
         if (strcmp(imports->items[i].name, name) != 0)
             continue;
         ck_assert(imports->items[i].redirected);
-        for (int order = 0; order < 3; order++) {
-            static const char *const sorted[] = {"ABS64", "GLOB_DAT", "JUMP_SLOT"};
+        for (int order = 0; order < 4; order++) {
+            static const char *const sorted[] = {"ABS32", "ABS64", "GLOB_DAT", "JUMP_SLOT"};
             for (size_t k = 0; k < imports->items[i].relocation_count; k++) {
                 if (strcmp(imports->items[i].relocations[k].kind, sorted[order]) != 0)
                     continue;
@@ -175,23 +209,21 @@ static void check_kinds(const struct imports *imports, const char *name, const c
         ck_assert_str_ne(kinds, "");
 }
 
-static void check_pair(const struct pair *pair, bool without_sections)
+/* Patches the bytes of a fixture and compares. */
+static void check_patching(const struct fixture *original, const struct pair *pair)
 {
-    struct fixture original, patched;
+    struct fixture patched;
     struct imports imports;
     struct patch_error error;
 
-    fixture_load(&original, pair->fixture);
-    if (without_sections)
-        fixture_drop_sections(&original);
-    fixture_patch(&original, &fixture_options, &patched);
-    struct image *before = fixture_parse(&original);
+    fixture_patch(original, &fixture_options, &patched);
+    struct image *before = fixture_parse(original);
     struct image *after = fixture_parse(&patched);
     ck_assert_int_eq(after->size == before->size, pair->layout == PATCH_LAYOUT_CAVE);
     check_only_allowed_bytes_differ(before, after);
     check_symbols(before, after);
     check_needed(before, after);
-    if (!without_sections)
+    if (before->section_count != 0)
         check_strings(before, after);
     ck_assert(imports_collect(after, &fixture_options, &imports, &error));
     ck_assert_uint_eq(imports.pending, 0);
@@ -203,8 +235,18 @@ static void check_pair(const struct pair *pair, bool without_sections)
     imports_finish(&imports);
     image_destroy(before);
     image_destroy(after);
-    fixture_finish(&original);
     fixture_finish(&patched);
+}
+
+static void check_pair(const struct pair *pair, bool without_sections)
+{
+    struct fixture original;
+
+    fixture_load(&original, pair->fixture);
+    if (without_sections)
+        fixture_drop_sections(&original);
+    check_patching(&original, pair);
+    fixture_finish(&original);
 }
 
 START_TEST(each_fixture_changes_as_it_must_and_nowhere_else)
@@ -233,11 +275,14 @@ START_TEST(renamed_symbols_are_found_in_the_rebuilt_hash_table)
 {
     static const char *const names[] = {"greenify_recv", "greenify_send", "greenify_poll",
                                         "calls_poll", "getpid"};
+    char name[64];
     struct fixture original, patched;
     struct patch_error error;
     struct hash_table table;
 
-    fixture_load(&original, "libsysv_hash.so");
+    snprintf(name, sizeof(name), "lib%s%ssysv_hash.so", machine != NULL ? machine->name : "",
+             machine != NULL ? "_" : "");
+    fixture_load(&original, name);
     fixture_patch(&original, &fixture_options, &patched);
     struct image *image = fixture_parse(&patched);
     ck_assert(hash_load(image, &table, &error));
@@ -321,6 +366,91 @@ START_TEST(lld_has_no_spare_slot_and_gives_up_its_relacount)
 }
 END_TEST
 
+START_TEST(a_machine_is_read_with_its_class_and_order)
+{
+    char name[64];
+    struct fixture f;
+
+    snprintf(name, sizeof(name), "lib%s.so", machine->name);
+    fixture_load(&f, name);
+    struct image *image = fixture_parse(&f);
+    ck_assert_uint_eq(image->arch->machine, machine->number);
+    ck_assert_uint_eq(image->codec->class, machine->class);
+    ck_assert_uint_eq(image->codec->order, machine->order);
+    ck_assert_uint_eq(image_end(image), f.size);
+    image_destroy(image);
+    fixture_finish(&f);
+}
+END_TEST
+
+/* As it is, without section headers, and with the padding used up, so that it must be extended. */
+static void check_machine(const char *variant, const char *recv, const char *send, const char *poll)
+{
+    char name[64];
+    struct fixture f;
+
+    snprintf(name, sizeof(name), "lib%s%s.so", machine->name, variant);
+    struct pair cave = {name, PATCH_LAYOUT_CAVE, recv, send, poll};
+    struct pair extension = {name, PATCH_LAYOUT_EXTENSION, recv, send, poll};
+    check_pair(&cave, false);
+    check_pair(&cave, true);
+    fixture_load(&f, name);
+    fixture_fill_caves(&f);
+    check_patching(&f, &extension);
+    fixture_drop_sections(&f);
+    check_patching(&f, &extension);
+    fixture_finish(&f);
+}
+
+START_TEST(fixtures_of_a_machine_change_as_they_must_and_nowhere_else)
+{
+    check_machine("", machine->recv, machine->send, machine->poll);
+    check_machine("_no_plt", NULL, NULL, NULL);
+    check_machine("_sysv_hash", NULL, NULL, NULL);
+}
+END_TEST
+
+/* ELF32 cannot say where the new table stands when .bss goes up to 4 GiB. */
+START_TEST(addresses_end_where_those_of_the_class_end)
+{
+    struct patch_options options = fixture_options;
+    char name[64];
+    struct fixture f;
+
+    snprintf(name, sizeof(name), "lib%s.so", machine->name);
+    fixture_load(&f, name);
+    fixture_fill_caves(&f);
+    struct image *image = fixture_parse(&f);
+    uint64_t top = image->codec->limit < INT64_MAX ? image->codec->limit : INT64_MAX;
+    struct codec_place place = codec_place(image->codec, CODEC_P_MEMSZ);
+    size_t last = 0;
+    for (size_t i = 0; i < image->segment_count; i++)
+        if (image->segments[i].p_type == PT_LOAD)
+            last = i;
+    codec_put_number(image->codec, f.bytes + image_segment_offset(image, last) + place.offset,
+                     place.width, top - image->segments[last].p_vaddr - 64);
+    options.bss_limit = UINT64_MAX;
+    ck_assert_int_eq(fixture_refusal(&f, &options).code, PATCH_NO_ROOM);
+    image_destroy(image);
+    fixture_finish(&f);
+}
+END_TEST
+
+static int run_machine(const struct machine *chosen)
+{
+    const TTest *const tests[] = {
+        a_machine_is_read_with_its_class_and_order,
+        fixtures_of_a_machine_change_as_they_must_and_nowhere_else,
+        addresses_end_where_those_of_the_class_end,
+        renamed_symbols_are_found_in_the_rebuilt_hash_table,
+    };
+    char name[64];
+
+    machine = chosen;
+    snprintf(name, sizeof(name), "lib%s.so", chosen->name);
+    return fixture_exists(name) ? FIXTURE_RUN("rewrite machine", tests) : FIXTURE_SKIPPED;
+}
+
 /* With the name of a set of fixtures that not every build has: those alone. */
 int main(int argc, char **argv)
 {
@@ -337,6 +467,9 @@ int main(int argc, char **argv)
 
     if (argc < 2)
         return FIXTURE_RUN("rewrite", tests);
+    for (size_t i = 0; i < sizeof(machines) / sizeof(machines[0]); i++)
+        if (strcmp(argv[1], machines[i].name) == 0)
+            return run_machine(&machines[i]);
     if (strcmp(argv[1], "aarch64") == 0)
         return fixture_exists("libaarch64.so") ? FIXTURE_RUN("rewrite aarch64", aarch64)
                                                : FIXTURE_SKIPPED;
