@@ -25,14 +25,14 @@ static bool is_folder(const char *path)
     return stat(path, &status) == 0 && S_ISDIR(status.st_mode);
 }
 
-/* -o and -d promise that the input stays: a target that is the input would break that. A symbolic
- * link as target is itself replaced, so it is not followed. */
+/* -o and -d promise that the input stays: a target that is the input would break that. What a
+ * symbolic link as target leads to is what would be replaced, so it is followed. */
 static bool is_same_file(const char *input, const char *target)
 {
     struct stat from;
     struct stat to;
 
-    return stat(input, &from) == 0 && lstat(target, &to) == 0 && from.st_dev == to.st_dev &&
+    return stat(input, &from) == 0 && stat(target, &to) == 0 && from.st_dev == to.st_dev &&
            from.st_ino == to.st_ino;
 }
 

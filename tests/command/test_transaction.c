@@ -311,6 +311,21 @@ START_TEST(targets_that_cannot_be_are_refused)
 }
 END_TEST
 
+START_TEST(link_to_the_input_as_target_is_refused)
+{
+    char *paths[] = {place("one")};
+    struct settings settings = files(paths, 1);
+
+    settings.output = place("link");
+    refuse(&settings, "is the file that the copy would go to");
+    ck_assert_int_eq(symlink("../one", place("copies/one")), 0);
+    settings.output = NULL;
+    settings.folder = place("copies");
+    refuse(&settings, "is the file that the copy would go to");
+    settings_finish(&settings);
+}
+END_TEST
+
 START_TEST(folder_in_the_place_of_a_copy_is_seen_before_anything_is_written)
 {
     char *paths[] = {place("one"), place("two")};
@@ -379,6 +394,7 @@ int main(void)
         link_to_a_file_is_the_same_file,
         copies_of_file_and_link_are_two,
         targets_that_cannot_be_are_refused,
+        link_to_the_input_as_target_is_refused,
         folder_in_the_place_of_a_copy_is_seen_before_anything_is_written,
         signal_ends_the_process_after_the_discard,
         ignored_signal_stays_ignored,
