@@ -44,7 +44,17 @@ static enum patch_verdict check_congruence(const struct verify_subject *subject,
     return PATCH_PASS;
 }
 
-/* Segments that describe a part of another one must show the same bytes. */
+/* Segments that describe a part of another one must show the same bytes. Of PT_GNU_RELRO only the
+ * addresses count; mold lets it begin at a .tbss that no PT_LOAD holds, with the offset 0. */
+static bool shows_its_bytes(const struct image *image, const Elf64_Phdr *s)
+{
+    uint64_t offset;
+
+    if (s->p_type == PT_GNU_RELRO && !image_offset(image, s->p_vaddr, 1, &offset))
+        return true;
+    return image_offset(image, s->p_vaddr, s->p_filesz, &offset) && offset == s->p_offset;
+}
+
 static enum patch_verdict check_segments(const struct verify_subject *subject, char *detail)
 {
     const struct image *image = subject->image;
@@ -53,10 +63,8 @@ static enum patch_verdict check_segments(const struct verify_subject *subject, c
 
     for (size_t i = 0; i < image->segment_count; i++) {
         const Elf64_Phdr *s = &image->segments[i];
-        uint64_t offset;
         for (size_t k = 0; k < sizeof(parts) / sizeof(parts[0]); k++)
-            if (s->p_type == parts[k] && s->p_filesz != 0 &&
-                (!image_offset(image, s->p_vaddr, s->p_filesz, &offset) || offset != s->p_offset))
+            if (s->p_type == parts[k] && s->p_filesz != 0 && !shows_its_bytes(image, s))
                 return fault(detail,
                              "program header[%zu]: offset 0x%" PRIx64
                              " is not what is mapped at 0x%" PRIx64,

@@ -107,6 +107,24 @@ START_TEST(a_segment_that_shows_other_bytes_is_found)
 }
 END_TEST
 
+/* As mold writes it where .tbss is the first that becomes read-only. */
+START_TEST(a_relro_that_begins_before_its_segment_is_sound)
+{
+    struct fixture f;
+    struct seen seen;
+
+    load_patched(&f, "liblazy.so");
+    Elf64_Phdr *relro = fixture_segment(&f, PT_GNU_RELRO, 0);
+    relro->p_vaddr -= 4;
+    relro->p_memsz += 4;
+    relro->p_offset = 0;
+    ck_assert_msg(verify(&f, &seen), "%s: %s", seen.fault, seen.detail);
+    relro->p_vaddr += 4;
+    check_fault(&f, "segments");
+    fixture_finish(&f);
+}
+END_TEST
+
 START_TEST(a_string_table_section_left_behind_is_found)
 {
     struct fixture f;
@@ -233,6 +251,7 @@ int main(void)
         an_unpatched_file_is_not_redirected,
         sections_that_disagree_with_segments_are_found,
         a_segment_that_shows_other_bytes_is_found,
+        a_relro_that_begins_before_its_segment_is_sound,
         a_string_table_section_left_behind_is_found,
         an_unknown_version_is_found,
         a_stale_hash_table_is_found,
