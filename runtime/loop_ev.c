@@ -3,8 +3,9 @@
  * The loop of our own hub, and the only user of libev. Two watchers a descriptor, one a direction.
  * A watcher stays started after its waiter was woken and is stopped only when it fires with nobody
  * waiting: libev merges stop and start within one round, so a descriptor in steady use costs
- * nothing but the check that it is still the same. Our own watchers hold no reference on the loop;
- * hold() does.
+ * nothing but the check that it is still the same; and a wait that lasts has the kernel told once
+ * more, in case code that we do not see closed the descriptor and its number came back. Our own
+ * watchers hold no reference on the loop; hold() does.
  */
 #include "hub.h"
 #include "loop.h"
@@ -29,11 +30,15 @@ static const struct {
     int ev;
 } directions[DIRECTIONS] = {{POLLIN, EV_READ}, {POLLOUT, EV_WRITE}};
 
+/* How long a wait relies on what the kernel was told before it began. */
+#define DOUBT_SECONDS 0.1
+
 struct watch {
     struct loop_ev *owner;
     ev_io io[DIRECTIONS];
     bool changed; /* it is in owner->changed */
     bool anew;    /* libev tells the kernel, even where its events are the same as before */
+    bool assumed; /* since its last event a wait began that relies on what the kernel was told */
     int told;     /* the events that libev told the kernel of */
 };
 
@@ -42,7 +47,8 @@ struct loop_ev {
     struct ev_loop *ev;
     ev_async wake;
     ev_timer timer;
-    double armed; /* when the timer fires; INFINITY: it is stopped */
+    double armed;   /* when the timer fires; INFINITY: it is stopped */
+    ev_timer doubt; /* runs while some watch is assumed */
     struct watch **watches;
     int watch_count;
     struct watch **changed; /* since the loop ran last; room for all of them */
@@ -94,6 +100,7 @@ static void on_ready(struct ev_loop *ev, ev_io *io, int revents)
     bool awaited = fdtable_awaits(&hub->fds, io->fd, directions[direction].poll);
     short events = 0;
 
+    watch->assumed = false;
     for (int d = 0; d < DIRECTIONS; d++)
         if ((revents & directions[d].ev) != 0)
             events |= directions[d].poll;
@@ -156,6 +163,42 @@ static void ask_anew(struct watch *watch, int direction)
     ev_io_set(io, io->fd, directions[direction].ev);
 }
 
+static void renew(struct loop_ev *loop, struct watch *watch, int direction)
+{
+    stop(loop, &watch->io[direction]);
+    ask_anew(watch, direction);
+    start(loop, &watch->io[direction]);
+}
+
+static void on_doubt(struct ev_loop *ev, ev_timer *timer, int revents)
+{
+    struct loop_ev *loop = timer->data;
+
+    (void)revents;
+    ev_ref(ev); /* libev stopped it with a reference that was not ours */
+    for (int fd = 0; fd < loop->watch_count; fd++) {
+        struct watch *watch = loop->watches[fd];
+
+        if (watch == NULL || !watch->assumed)
+            continue;
+        watch->assumed = false;
+        for (int d = 0; d < DIRECTIONS; d++)
+            if (ev_is_active(&watch->io[d]) &&
+                fdtable_awaits(&loop->base.hub->fds, fd, directions[d].poll))
+                renew(loop, watch, d);
+    }
+}
+
+static void assume(struct loop_ev *loop, struct watch *watch)
+{
+    watch->assumed = true;
+    if (ev_is_active(&loop->doubt))
+        return;
+    ev_timer_set(&loop->doubt, DOUBT_SECONDS, 0.);
+    ev_timer_start(loop->ev, &loop->doubt);
+    ev_unref(loop->ev);
+}
+
 static int loop_watch(struct loop *base, int fd, short events, bool anew)
 {
     struct loop_ev *loop = self(base);
@@ -164,12 +207,14 @@ static int loop_watch(struct loop *base, int fd, short events, bool anew)
     if (watch == NULL)
         return -1;
     for (int d = 0; d < DIRECTIONS; d++) {
-        if ((events & directions[d].poll) == 0 || (ev_is_active(&watch->io[d]) && !anew))
+        if ((events & directions[d].poll) == 0)
             continue;
-        stop(loop, &watch->io[d]);
         if (anew)
-            ask_anew(watch, d);
-        start(loop, &watch->io[d]);
+            renew(loop, watch, d);
+        else if (ev_is_active(&watch->io[d]))
+            assume(loop, watch);
+        else
+            start(loop, &watch->io[d]);
     }
     return 0;
 }
@@ -435,5 +480,7 @@ struct loop *loop_ev_create(struct hub *hub)
     loop->pending.data = loop;
     ev_timer_init(&loop->timer, on_timer, 0., 0.);
     loop->timer.data = loop;
+    ev_timer_init(&loop->doubt, on_doubt, 0., 0.);
+    loop->doubt.data = loop;
     return &loop->base;
 }

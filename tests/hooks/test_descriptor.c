@@ -39,20 +39,25 @@ static void *receive_one(void *fd)
     return (void *)(intptr_t)(greenify_recv(*(int *)fd, &c, 1, 0) == 1 ? c : -1);
 }
 
-/* Connects fd, lets a coroutine wait on it, and answers. */
-static void converse(int listener, int fd)
+/* Lets a coroutine wait on fd, and answers. */
+static void answer(int peer, int fd)
 {
-    green_t *receiver;
+    green_t *receiver = green_spawn(receive_one, &fd);
     void *got = NULL;
-    int peer;
 
-    ck_assert_int_eq(greenify_connect(fd, (struct sockaddr *)&address, address_size), 0);
-    peer = accept(listener, NULL, NULL);
-    receiver = green_spawn(receive_one, &fd);
     green_sleep(0.002);
     ck_assert_int_eq(send(peer, "x", 1, 0), 1);
     ck_assert_int_eq(green_join(receiver, &got, 5), 0);
     ck_assert_int_eq((int)(intptr_t)got, 'x');
+}
+
+static void converse(int listener, int fd)
+{
+    int peer;
+
+    ck_assert_int_eq(greenify_connect(fd, (struct sockaddr *)&address, address_size), 0);
+    peer = accept(listener, NULL, NULL);
+    answer(peer, fd);
     close(peer);
 }
 
@@ -75,6 +80,24 @@ START_TEST(a_number_that_was_closed_out_of_sight_serves_again)
     ck_assert_int_eq(second, first);
     converse(listener, second);
     close(second);
+    close(listener);
+}
+END_TEST
+
+/* As with fclose() and then socketpair(): no hook sees the number end or come back. */
+START_TEST(a_number_that_came_back_out_of_sight_is_watched)
+{
+    int listener = listen_somewhere(), first, pair[2];
+
+    green_join(green_spawn(nothing, NULL), NULL, -1);
+    first = greenify_socket(AF_UNIX, SOCK_STREAM, 0);
+    converse(listener, first);
+    close(first);
+    ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM, 0, pair), 0);
+    ck_assert_int_eq(pair[0], first);
+    answer(pair[1], pair[0]);
+    close(pair[0]);
+    close(pair[1]);
     close(listener);
 }
 END_TEST
@@ -118,6 +141,7 @@ int main(void)
 {
     const TTest *const tests[] = {
         a_number_that_was_closed_out_of_sight_serves_again,
+        a_number_that_came_back_out_of_sight_is_watched,
         hooked_changes_are_heeded,
     };
 
