@@ -110,6 +110,15 @@ static void be_quiet(void)
     setpgid(0, 0);
 }
 
+/* What this process runs on itself (libz, when LD_LIBRARY_PATH leads to its patched copy) was bound
+ * lazily and stays so; in a name space of its own it is loaded once more, and bound at once. */
+static void *load(const char *path)
+{
+    bool here = dlopen(path, RTLD_LAZY | RTLD_NOLOAD) != NULL;
+
+    return here ? dlmopen(LM_ID_NEWLM, path, RTLD_NOW) : dlopen(path, RTLD_NOW | RTLD_LOCAL);
+}
+
 static _Noreturn void child(const char *path, const struct imports *imports,
                             const struct patch_options *options, int to)
 {
@@ -117,7 +126,7 @@ static _Noreturn void child(const char *path, const struct imports *imports,
     struct link_map *map;
 
     be_quiet();
-    void *library = dlopen(path, RTLD_NOW | RTLD_LOCAL);
+    void *library = load(path);
     if (library == NULL) {
         snprintf(message.detail, sizeof(message.detail), "%s", dlerror());
     } else if (dlinfo(library, RTLD_DI_LINKMAP, &map) != 0) {

@@ -4,6 +4,7 @@
  */
 #include "fixture.h"
 
+#include <dlfcn.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -61,6 +62,20 @@ START_TEST(each_slot_of_a_patched_library_lies_in_the_runtime)
         ck_assert_int_eq(seen.bind, PATCH_PASS);
         ck_assert_ptr_nonnull(strstr(seen.detail, "5 slots"));
     }
+}
+END_TEST
+
+/* As one that the command itself needs, when LD_LIBRARY_PATH leads to its patched copy. */
+START_TEST(a_library_that_this_process_loaded_lazily_binds_too)
+{
+    struct seen seen;
+    const char *path = patched("liblazy.so");
+    void *library = dlopen(path, RTLD_LAZY);
+
+    ck_assert_ptr_nonnull(library);
+    ck_assert_msg(load(path, &seen), "%s", seen.detail);
+    ck_assert_int_eq(seen.bind, PATCH_PASS);
+    dlclose(library);
 }
 END_TEST
 
@@ -138,6 +153,7 @@ int main(void)
 {
     const TTest *const tests[] = {
         each_slot_of_a_patched_library_lies_in_the_runtime,
+        a_library_that_this_process_loaded_lazily_binds_too,
         a_patched_library_without_section_headers_binds_too,
         an_unpatched_library_loads_and_binds_nothing,
         a_library_that_crashes_on_load_is_a_fault_and_nothing_worse,
