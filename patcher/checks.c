@@ -316,7 +316,7 @@ static enum patch_verdict check_undo(const struct verify_subject *subject, char 
         snprintf(detail, VERIFY_DETAIL, "no undo record");
         return PATCH_SKIPPED;
     }
-    if (!undo_restore_first(subject->image, &undo, &bytes, &size, &error)) {
+    if (!undo_restore(subject->image, &undo, &bytes, &size, &error)) {
         patch_error_format(&error, detail, VERIFY_DETAIL);
         /* Stripping a patched file is nothing wrong; it only cannot be reverted. */
         return error.code == PATCH_CHANGED_SINCE ? PATCH_SKIPPED : PATCH_FAULT;

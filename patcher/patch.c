@@ -236,8 +236,7 @@ static enum patch_outcome build_original(const struct work *work,
         return PATCH_FAILED;
     if (undo_find(work->image, &undo)) {
         report->layout = undo.layout;
-        return undo_restore_first(work->image, &undo, bytes, size, error) ? PATCH_READY
-                                                                          : PATCH_FAILED;
+        return undo_restore(work->image, &undo, bytes, size, error) ? PATCH_READY : PATCH_FAILED;
     }
     if (work->imports.redirected == 0 || work->imports.exports_prefix)
         return PATCH_NOTHING;

@@ -324,29 +324,3 @@ bool undo_restore(const struct image *image, const struct undo *undo, uint8_t **
     *size = header.original_size;
     return true;
 }
-
-bool undo_restore_first(const struct image *image, const struct undo *undo, uint8_t **bytes,
-                        uint64_t *size, struct patch_error *error)
-{
-    struct image *before = NULL;
-    struct undo older;
-    uint8_t *last;
-    uint64_t last_size;
-
-    if (!undo_restore(image, undo, &last, &last_size, error))
-        return false;
-    bool done = image_parse(last, last_size, &before, error);
-    if (done && !undo_find(before, &older)) {
-        *bytes = last;
-        *size = last_size;
-        image_destroy(before);
-        return true;
-    }
-    done = done && undo_restore_first(before, &older, bytes, size, error);
-    if (!done && error != NULL && error->code == PATCH_CHANGED_SINCE)
-        error_set(error, PATCH_CHANGED_SINCE,
-                  "changed between two patches: what the last one was made of was patched too");
-    image_destroy(before);
-    free(last);
-    return done;
-}

@@ -45,9 +45,4 @@ bool undo_find(const struct image *image, struct undo *undo);
 PATCH_MUST_CHECK bool undo_restore(const struct image *image, const struct undo *undo,
                                    uint8_t **bytes, uint64_t *size, struct patch_error *error);
 
-/* The same, and refuses a version that was patched itself and then edited: it is no original. */
-PATCH_MUST_CHECK bool undo_restore_first(const struct image *image, const struct undo *undo,
-                                         uint8_t **bytes, uint64_t *size,
-                                         struct patch_error *error);
-
 #endif

@@ -245,15 +245,6 @@ class SmallLibraries(Case):
         subprocess.run(["strip", "-g", path], check=True)
         self.assert_refused(path, "[changed-since]", verbs=["revert"])
 
-    def test_revert_refuses_what_was_edited_between_two_patches(self):
-        path = self.library("a.so", CLIENT, "-g")
-        self.greenify("--hooks", "recv", path)
-        subprocess.run(["strip", "-g", path], check=True)
-        self.greenify(path)
-        self.assert_refused(path, "[changed-since]", verbs=["revert"])
-        rows = self.greenify("verify", path).stdout.splitlines()
-        self.assertTrue(any("skipped" in row and "undo-record" in row for row in rows), rows)
-
     def test_revert_of_a_file_never_patched_is_nothing(self):
         path = self.library("a.so", CLIENT)
         before = snapshot(self.folder)
