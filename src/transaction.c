@@ -65,6 +65,18 @@ static bool name_target(struct transaction_file *file, const struct settings *se
     return true;
 }
 
+/* A link in the folder of -d may lead to what another input is written to. */
+static bool lead_to_one(const char *target, const char *other)
+{
+    char *path = is_same_file(target, other) ? realpath(target, NULL) : NULL;
+    char *other_path = path != NULL ? realpath(other, NULL) : NULL;
+    bool one = other_path != NULL && strcmp(path, other_path) == 0;
+
+    free(path);
+    free(other_path);
+    return one;
+}
+
 /* `libx.so*` names a library and the links to it: in place that is one file, but as copies the same
  * name twice would lose one. */
 static bool compare_targets(const struct transaction *transaction, struct transaction_file *file)
@@ -73,7 +85,8 @@ static bool compare_targets(const struct transaction *transaction, struct transa
         if (file->resolved != NULL && other->resolved != NULL &&
             strcmp(file->resolved, other->resolved) == 0)
             file->state = TRANSACTION_REPEATED;
-        if (file->joined != NULL && strcmp(file->joined, other->joined) == 0) {
+        if (file->joined != NULL && (strcmp(file->joined, other->joined) == 0 ||
+                                     lead_to_one(file->joined, other->joined))) {
             message(file->input, "would be written to %s, as %s is", file->joined, other->input);
             return false;
         }

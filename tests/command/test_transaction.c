@@ -311,6 +311,19 @@ START_TEST(targets_that_cannot_be_are_refused)
 }
 END_TEST
 
+START_TEST(targets_that_a_link_makes_one_are_refused)
+{
+    char *paths[] = {place("one"), place("two")};
+    struct settings settings = files(paths, 2);
+
+    ck_assert_int_eq(mknod(place("copies/one"), S_IFREG | 0600, 0), 0);
+    ck_assert_int_eq(symlink("one", place("copies/two")), 0);
+    settings.folder = place("copies");
+    refuse(&settings, "would be written to");
+    settings_finish(&settings);
+}
+END_TEST
+
 START_TEST(link_to_the_input_as_target_is_refused)
 {
     char *paths[] = {place("one")};
@@ -394,6 +407,7 @@ int main(void)
         link_to_a_file_is_the_same_file,
         copies_of_file_and_link_are_two,
         targets_that_cannot_be_are_refused,
+        targets_that_a_link_makes_one_are_refused,
         link_to_the_input_as_target_is_refused,
         folder_in_the_place_of_a_copy_is_seen_before_anything_is_written,
         signal_ends_the_process_after_the_discard,
