@@ -48,6 +48,7 @@ static enum outcome await_pidfd(struct hub *hub, const char *call, int pidfd)
     if (w == NULL)
         return FAILED;
     w->restartable = true;
+    w->own_fd = pidfd;
     if (waiter_watch(w, pidfd, POLLIN) == 0)
         cause = waiter_park(w, (double)INFINITY);
     waiter_destroy(w);

@@ -17,6 +17,7 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <time.h>
+#include <unistd.h>
 
 __thread struct hub *hub_of_thread __attribute__((tls_model("initial-exec")));
 
@@ -127,6 +128,8 @@ static void free_waiters(struct hub *hub)
         struct waiter *w = list_entry(hub->waiters.next, struct waiter, link);
 
         list_remove(&w->link);
+        if (w->own_fd >= 0)
+            close(w->own_fd);
         waiter_destroy(w);
     }
     while (!list_empty(&hub->spares)) {

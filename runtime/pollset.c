@@ -101,6 +101,7 @@ enum wake pollset_park(struct hub *hub, const char *call, struct pollfd *fds, nf
         set = epoll_create1(EPOLL_CLOEXEC);
         if (set < 0)
             goto out;
+        w->own_fd = set;
     }
     if (watch_all(w, fds, count, set) == 0) {
         watched = w->fd_count;

@@ -31,6 +31,7 @@ struct waiter *waiter_create(struct hub *hub, const char *call, size_t fds)
     w->cause = WAKE_NONE;
     w->error = 0;
     w->interruptible = w->restartable = w->remote = w->masked = false;
+    w->own_fd = -1;
     w->timer.place = 0;
     w->fd_count = 0;
     w->fd_capacity = 1;

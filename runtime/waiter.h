@@ -40,6 +40,7 @@ struct waiter {
     bool remote;        /* another thread will wake it */
     bool masked;        /* `mask` is in force during the wait */
     sigset_t mask;
+    int own_fd; /* made for this wait, closed where nobody comes back from it; -1: none */
     struct timer timer;
     struct fd_wait *fds; /* NULL, &single, or an array of its own */
     size_t fd_count, fd_capacity;

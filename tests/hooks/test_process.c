@@ -157,6 +157,49 @@ START_TEST(a_wait_can_be_killed_and_the_child_is_left)
 }
 END_TEST
 
+static void *poll_for_urgent(void *fd)
+{
+    struct pollfd state = {.fd = *(int *)fd, .events = POLLIN | POLLPRI};
+
+    return (void *)(intptr_t)greenify_poll(&state, 1, -1);
+}
+
+static int waits[2];
+static pid_t waited_for;
+
+/* A thread ends, and with it coroutines that wait. */
+static void *leave_waiting(void *unused)
+{
+    ck_assert_int_eq(green_detach(green_spawn(poll_for_urgent, &waits[0])), 0);
+    ck_assert_int_eq(green_detach(green_spawn(wait_and_tell, &waited_for)), 0);
+    green_yield();
+    return unused;
+}
+
+static int open_descriptors(void)
+{
+    int count = 0;
+
+    for (int fd = 0; fd < 256; fd++)
+        count += fcntl(fd, F_GETFD) >= 0;
+    return count;
+}
+
+START_TEST(a_thread_that_ends_takes_the_descriptors_of_its_waits_along)
+{
+    pthread_t thread;
+    int before;
+
+    waited_for = child_that_exits(4);
+    ck_assert_int_eq(pipe(waits), 0);
+    before = open_descriptors();
+    ck_assert_int_eq(pthread_create(&thread, NULL, leave_waiting, NULL), 0);
+    ck_assert_int_eq(pthread_join(thread, NULL), 0);
+    ck_assert_int_eq(open_descriptors(), before);
+    ck_assert_int_eq(waitpid(waited_for, NULL, 0), waited_for);
+}
+END_TEST
+
 int main(void)
 {
     const TTest *const tests[] = {
@@ -165,6 +208,7 @@ int main(void)
         stops_are_seen,
         a_killed_system_takes_its_command_with_it,
         a_wait_can_be_killed_and_the_child_is_left,
+        a_thread_that_ends_takes_the_descriptors_of_its_waits_along,
     };
 
     return run_suite("process", tests, sizeof tests / sizeof tests[0]);
