@@ -5,6 +5,7 @@
 #include "imports.h"
 
 #include "error.h"
+#include "versions.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -67,9 +68,24 @@ static bool append(struct imports *imports, const struct import *import, size_t 
     return true;
 }
 
+/* A version says which library an import is of. These are the C library's (glibc, bionic) and the
+ * C++ runtime's; with any other the function is somebody else's, for all that it has the same name.
+ */
+static const char *const version_prefixes[] = {"GLIBC_", "LIBC", "CXXABI_"};
+
+static bool is_foreign(const char *version)
+{
+    if (version == NULL)
+        return false;
+    for (size_t i = 0; i < sizeof(version_prefixes) / sizeof(version_prefixes[0]); i++)
+        if (strncmp(version, version_prefixes[i], strlen(version_prefixes[i])) == 0)
+            return false;
+    return true;
+}
+
 static bool collect_symbols(const struct image *image, const struct patch_options *options,
-                            const struct names *names, struct imports *imports,
-                            struct patch_error *error)
+                            const struct names *names, const struct versions *versions,
+                            struct imports *imports, struct patch_error *error)
 {
     size_t prefix = strlen(options->prefix);
     size_t capacity = 0;
@@ -90,7 +106,8 @@ static bool collect_symbols(const struct image *image, const struct patch_option
         }
         struct import import = {
             .name = prefixed ? name + prefix : name, .symbol = i, .redirected = prefixed};
-        import.wanted = names_have(names, import.name);
+        import.wanted =
+            names_have(names, import.name) && !is_foreign(versions_name(versions, image, i));
         if ((prefixed || import.wanted) && !append(imports, &import, &capacity, error))
             return false;
     }
@@ -207,13 +224,16 @@ bool imports_collect(const struct image *image, const struct patch_options *opti
                      struct imports *imports, struct patch_error *error)
 {
     struct names names = {0};
+    struct versions versions = {0};
 
     memset(imports, 0, sizeof(*imports));
     bool done = names_sort(&names, options->functions, error) &&
-                collect_symbols(image, options, &names, imports, error) &&
+                versions_load(image, &versions, error) &&
+                collect_symbols(image, options, &names, &versions, imports, error) &&
                 collect_relocations(image, imports, error) &&
                 look_for_runtime(image, options, imports, error);
     free(names.sorted);
+    versions_finish(&versions);
     if (!done)
         imports_finish(imports);
     return done;

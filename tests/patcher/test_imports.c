@@ -56,6 +56,30 @@ START_TEST(undefined_data_of_the_same_name_is_no_import)
 }
 END_TEST
 
+/* Every version of libc that liblazy.so needs becomes one of another library. */
+START_TEST(a_function_versioned_for_another_library_is_no_import)
+{
+    static const char ours[] = "GLIBC_";
+    struct fixture f;
+    struct imports imports;
+
+    fixture_load(&f, "liblazy.so");
+    struct image *image = fixture_parse(&f);
+    uint8_t *strings = f.bytes + image->strings.offset;
+    for (uint8_t *at = strings; at != NULL;) {
+        at = memmem(at, (size_t)(strings + image->strings.size - at), ours, strlen(ours));
+        if (at != NULL)
+            *at = 'F';
+    }
+    collect(image, &fixture_options, &imports);
+    ck_assert_uint_eq(imports.count, 0);
+    ck_assert_uint_eq(imports.pending, 0);
+    imports_finish(&imports);
+    image_destroy(image);
+    fixture_finish(&f);
+}
+END_TEST
+
 START_TEST(relocations_are_grouped_by_import_and_sorted_by_slot)
 {
     struct fixture f;
@@ -132,6 +156,7 @@ int main(void)
     const TTest *const tests[] = {
         only_undefined_functions_in_the_list_are_imports,
         undefined_data_of_the_same_name_is_no_import,
+        a_function_versioned_for_another_library_is_no_import,
         relocations_are_grouped_by_import_and_sorted_by_slot,
         plt_relocations_inside_the_other_table_count_once,
         imports_that_are_redirected_already_are_kept_apart,
