@@ -256,8 +256,9 @@ static void loop_set_deadline(struct loop *base, double at)
         ev_ref(loop->ev);
         ev_timer_stop(loop->ev, &loop->timer);
     }
-    ev_now_update(loop->ev);
     after = at - hub_now();
+    ev_now_update(
+        loop->ev); /* afterwards: a timer that fires too early costs another wait of 1 ms */
     ev_timer_set(&loop->timer, after > 0 ? after : 0, 0.);
     ev_timer_start(loop->ev, &loop->timer);
     ev_unref(loop->ev);
