@@ -124,6 +124,18 @@ static struct transfer_job *transfer_create(int fd, size_t size, off_t position)
     return call;
 }
 
+/* What the call returns, once the job has run; what it read goes to `buffer` (NULL: it wrote). */
+static ssize_t transfer_finish(struct transfer_job *call, void *buffer, int saved_errno)
+{
+    ssize_t result = call->result;
+
+    errno = result == -1 ? call->error : saved_errno;
+    if (result > 0 && buffer != NULL)
+        memcpy(buffer, call->data, (size_t)result);
+    free(call);
+    return result;
+}
+
 /* Beyond this the copy costs more than the wait may save, and memory as much again. */
 enum { TRANSFER_MOST = 1 << 20 };
 
@@ -138,19 +150,13 @@ ssize_t greenify_pread(int fd, void *buffer, size_t size, off_t position)
     struct transfer_job *call =
         is_offloaded(hub, size) ? transfer_create(fd, size, position) : NULL;
     int saved = errno, status;
-    ssize_t result;
 
     if (call == NULL)
         return pread(fd, buffer, size, position);
     status = offload_run(hub, "pread", &call->job);
     if (status != 0)
         return status == 1 ? pread(fd, buffer, size, position) : -1;
-    result = call->result;
-    errno = result == -1 ? call->error : saved;
-    if (result > 0)
-        memcpy(buffer, call->data, (size_t)result);
-    free(call);
-    return result;
+    return transfer_finish(call, buffer, saved);
 }
 HOOK_SAME(pread64, pread);
 
@@ -160,7 +166,6 @@ ssize_t greenify_pwrite(int fd, const void *buffer, size_t size, off_t position)
     struct transfer_job *call =
         is_offloaded(hub, size) ? transfer_create(fd, size, position) : NULL;
     int saved = errno, status;
-    ssize_t result;
 
     if (call == NULL)
         return pwrite(fd, buffer, size, position);
@@ -169,9 +174,6 @@ ssize_t greenify_pwrite(int fd, const void *buffer, size_t size, off_t position)
     status = offload_run(hub, "pwrite", &call->job);
     if (status != 0)
         return status == 1 ? pwrite(fd, buffer, size, position) : -1;
-    result = call->result;
-    errno = result == -1 ? call->error : saved;
-    free(call);
-    return result;
+    return transfer_finish(call, NULL, saved);
 }
 HOOK_SAME(pwrite64, pwrite);

@@ -156,16 +156,3 @@ void waiter_fail(struct waiter *w, int error)
         w->error = error;
     waiter_wake(w, WAKE_FAILED);
 }
-
-enum wake waiter_park_fd(struct hub *hub, const char *call, int fd, short events, double deadline)
-{
-    struct waiter *w = waiter_create(hub, call, 1);
-    enum wake cause = WAKE_FAILED;
-
-    if (w == NULL)
-        return WAKE_FAILED;
-    if (waiter_watch(w, fd, events) == 0)
-        cause = waiter_park(w, deadline);
-    waiter_destroy(w);
-    return cause;
-}

@@ -62,7 +62,4 @@ enum wake waiter_park(struct waiter *w, double deadline);
 void waiter_wake(struct waiter *w, enum wake cause);
 void waiter_fail(struct waiter *w, int error);
 
-/* The most common case in one call: waits for one descriptor. */
-enum wake waiter_park_fd(struct hub *hub, const char *call, int fd, short events, double deadline);
-
 #endif
