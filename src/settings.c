@@ -14,6 +14,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 /* getopt_long() reports row i as FIRST_ROW + i, for letters and long names alike. */
 enum { FIRST_ROW = 0x100 };
@@ -224,4 +225,24 @@ struct patch_options settings_patch_options(const struct settings *settings)
         .allow_hard_links = settings->allow_hard_links,
         .allow_overlay = settings->allow_overlay,
     };
+}
+
+static bool is_folder(const char *path)
+{
+    struct stat status;
+
+    return stat(path, &status) == 0 && S_ISDIR(status.st_mode);
+}
+
+bool settings_places_serve(const struct settings *settings)
+{
+    if (settings->folder != NULL && !is_folder(settings->folder)) {
+        message(settings->folder, "is no folder to write to");
+        return false;
+    }
+    if (settings->output != NULL && is_folder(settings->output)) {
+        message(settings->output, "is a folder; -d writes into one");
+        return false;
+    }
+    return true;
 }

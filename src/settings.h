@@ -54,4 +54,7 @@ void settings_print_help(const struct command *command);
 /* The part that the patcher needs; borrows from `settings`. */
 struct patch_options settings_patch_options(const struct settings *settings);
 
+/* Whether -d is a folder, and -o is none. False after a message. */
+bool settings_places_serve(const struct settings *settings);
+
 #endif

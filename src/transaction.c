@@ -18,13 +18,6 @@
 
 /* --- targets ---------------------------------------------------------------------------------- */
 
-static bool is_folder(const char *path)
-{
-    struct stat status;
-
-    return stat(path, &status) == 0 && S_ISDIR(status.st_mode);
-}
-
 /* -o and -d promise that the input stays: a target that is the input would break that. What a
  * symbolic link as target leads to is what would be replaced, so it is followed. */
 static bool is_same_file(const char *input, const char *target)
@@ -116,24 +109,11 @@ static bool check_target(const struct transaction *transaction, struct transacti
     return compare_targets(transaction, file);
 }
 
-static bool check_places(const struct settings *settings)
-{
-    if (settings->folder != NULL && !is_folder(settings->folder)) {
-        message(settings->folder, "is no folder to write to");
-        return false;
-    }
-    if (settings->output != NULL && is_folder(settings->output)) {
-        message(settings->output, "is a folder; -d writes into one");
-        return false;
-    }
-    return true;
-}
-
 bool transaction_begin(struct transaction *transaction, const struct settings *settings,
                        size_t capacity)
 {
     *transaction = (struct transaction){.capacity = capacity};
-    if (!check_places(settings))
+    if (!settings_places_serve(settings))
         return false;
     transaction->files = calloc(capacity + 1, sizeof(*transaction->files));
     if (transaction->files == NULL)

@@ -35,27 +35,14 @@ struct wheel {
 
 /* --- places ----------------------------------------------------------------------------------- */
 
-static bool is_folder(const char *path)
-{
-    struct stat status;
-
-    return stat(path, &status) == 0 && S_ISDIR(status.st_mode);
-}
-
 static bool name_target(struct wheel *wheel)
 {
     const struct settings *settings = wheel->settings;
     const char *slash = strrchr(wheel->input, '/');
     int used;
 
-    if (settings->folder != NULL && !is_folder(settings->folder)) {
-        message(settings->folder, "is no folder to write to");
+    if (!settings_places_serve(settings))
         return false;
-    }
-    if (settings->output != NULL && is_folder(settings->output)) {
-        message(settings->output, "is a folder; -d writes into one");
-        return false;
-    }
     used = settings->folder != NULL
                ? snprintf(wheel->target, PATH_MAX, "%s/%s", settings->folder,
                           slash != NULL ? slash + 1 : wheel->input)
