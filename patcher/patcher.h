@@ -13,6 +13,10 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 #define PATCH_MUST_CHECK __attribute__((warn_unused_result))
 
 /* --- errors ----------------------------------------------------------------------------------- */
@@ -245,5 +249,9 @@ PATCH_MUST_CHECK bool patch_verify(const char *input, const struct patch_options
 PATCH_MUST_CHECK bool patch_verify_load(const char *input, const struct patch_options *options,
                                         patch_check_sink *sink, void *context, bool *sound,
                                         struct patch_error *error);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif
