@@ -130,7 +130,11 @@ static bool search_sections(struct search *search, visitor *visit, bool *any)
             .is_section = image_section_name(image, i)[0] != '\0',
         };
         *any = true;
-        if (!search_stretch(search, &stretch, visit))
+        if (!image_load(image, s->sh_offset, s->sh_size, search->error))
+            return false;
+        bool done = search_stretch(search, &stretch, visit);
+        image_release(image, s->sh_offset, s->sh_size);
+        if (!done)
             return false;
     }
     return true;
@@ -149,7 +153,11 @@ static bool search_code(struct search *search, visitor *visit)
             continue;
         struct stretch stretch = {image->bytes + s->p_offset, s->p_filesz, s->p_vaddr, false,
                                   false};
-        if (!search_stretch(search, &stretch, visit))
+        if (!image_load(image, s->p_offset, s->p_filesz, search->error))
+            return false;
+        bool done = search_stretch(search, &stretch, visit);
+        image_release(image, s->p_offset, s->p_filesz);
+        if (!done)
             return false;
     }
     return true;

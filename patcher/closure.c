@@ -214,15 +214,15 @@ static bool read_node(struct walk *walk, struct node *node, struct patch_error *
     struct file file;
     bool done;
 
-    if (!file_read(&file, node->member.path, error))
+    if (!file_open(&file, node->member.path, error))
         return false;
     node->device = file.status.st_dev;
     node->inode = file.status.st_ino;
-    done = image_parse(file.bytes, file.size, &image, error);
+    done = image_open(&file, &image, error);
     if (done && walk->search.machine == NULL)
         done = search_init(&walk->search, image->header.e_machine, image->header.e_ident[EI_CLASS],
                            image->header.e_ident[EI_DATA], walk->cache_path, error);
-    done = done && read_image(walk, image, node, error);
+    done = done && read_image(walk, image, node, error) && image_sound(image, error);
     image_destroy(image);
     file_finish(&file);
     return done;

@@ -44,6 +44,8 @@ static struct table static_table(const struct image *image)
         const Elf64_Shdr *strings = &image->sections[s->sh_link];
         if (strings->sh_type != SHT_STRTAB || strings->sh_size == 0 ||
             !section_inside(image, strings) ||
+            !image_load(image, s->sh_offset, s->sh_size, NULL) ||
+            !image_load(image, strings->sh_offset, strings->sh_size, NULL) ||
             image->bytes[strings->sh_offset + strings->sh_size - 1] != '\0')
             continue;
         return (struct table){

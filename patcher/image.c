@@ -13,20 +13,103 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Keeps look-ups by address cheap on hostile input; real files have about ten. */
-enum { MOST_SEGMENTS = 1024 };
+/* Keep look-ups cheap and memory small on hostile input; real files have about ten and fifty. */
+enum { MOST_SEGMENTS = 1024, MOST_SECTIONS = 1 << 16 };
+
+/* --- reading -----------------------------------------------------------------------------------
+ */
+
+static bool inside(const struct image *image, uint64_t offset, uint64_t count, uint64_t each)
+{
+    return offset <= image->size && count <= (image->size - offset) / each;
+}
+
+static bool check_inside(const struct image *image, uint64_t offset, uint64_t size,
+                         struct patch_error *error)
+{
+    return inside(image, offset, size, 1) ||
+           error_set_at(error, PATCH_TRUNCATED, "", offset,
+                        "0x%" PRIx64 " bytes do not lie inside a file of 0x%" PRIx64 " bytes", size,
+                        image->size);
+}
+
+bool image_load(const struct image *image, uint64_t offset, uint64_t size,
+                struct patch_error *error)
+{
+    return check_inside(image, offset, size, error) &&
+           (image->source == NULL || source_load(image->source, offset, size, error));
+}
+
+void image_release(const struct image *image, uint64_t offset, uint64_t size)
+{
+    if (image->source != NULL && inside(image, offset, size, 1))
+        source_release(image->source, offset, size);
+}
+
+bool image_load_tables(const struct image *image, struct patch_error *error)
+{
+    const struct image_table *const tables[] = {
+        &image->strings,
+        &image->symbols,
+        &image->versions,
+        &image->hash,
+        &image->gnu_hash,
+        &image->relocations[IMAGE_RELA],
+        &image->relocations[IMAGE_PLT],
+        &image->relocations[IMAGE_REL],
+    };
+
+    for (size_t i = 0; i < sizeof(tables) / sizeof(tables[0]); i++)
+        if (!image_load(image, tables[i]->offset, tables[i]->size, error))
+            return false;
+    return true;
+}
+
+bool image_sound(const struct image *image, struct patch_error *error)
+{
+    return image->source == NULL || source_sound(image->source, error);
+}
+
+/* Bytes of one record, good until the next call. */
+static const uint8_t *glance(const struct image *image, uint64_t offset, size_t size)
+{
+    if (image->source != NULL)
+        source_glance(image->source, offset, size);
+    return image->bytes + offset;
+}
+
+bool image_zeros(const struct image *image, uint64_t offset, uint64_t limit, uint64_t *count,
+                 struct patch_error *error)
+{
+    enum { WINDOW = 1 << 17 };
+    uint64_t at = offset;
+    bool all = true;
+
+    while (all && at < limit) {
+        uint64_t size = limit - at < WINDOW ? limit - at : WINDOW;
+        uint64_t end = at + size;
+        if (!image_load(image, end - size, size, error))
+            return false;
+        while (at < end && image->bytes[at] == 0)
+            at++;
+        all = at == end;
+        image_release(image, end - size, size);
+    }
+    *count = at - offset;
+    return true;
+}
 
 bool image_read(const struct image *image, enum codec_record record, uint64_t offset, void *to)
 {
     if (offset > image->size || image->codec->sizes[record] > image->size - offset)
         return false;
-    codec_read(image->codec, record, image->bytes + offset, to);
+    codec_read(image->codec, record, glance(image, offset, image->codec->sizes[record]), to);
     return true;
 }
 
 uint64_t image_number(const struct image *image, uint64_t offset, size_t width)
 {
-    return codec_number(image->codec, image->bytes + offset, width);
+    return codec_number(image->codec, glance(image, offset, width), width);
 }
 
 uint64_t image_segment_offset(const struct image *image, size_t index)
@@ -195,11 +278,6 @@ static bool check_header_sizes(const struct image *image, struct patch_error *er
     return true;
 }
 
-static bool inside(const struct image *image, uint64_t offset, uint64_t count, uint64_t each)
-{
-    return offset <= image->size && count <= (image->size - offset) / each;
-}
-
 static bool check_header_bounds(const struct image *image, struct patch_error *error)
 {
     const Elf64_Ehdr *h = &image->header;
@@ -243,19 +321,30 @@ static bool read_segments(Elf *elf, struct image *image, struct patch_error *err
     return true;
 }
 
-static bool read_sections(Elf *elf, struct image *image, struct patch_error *error)
+/* e_shnum, or the size of section 0 where there are too many for it. */
+static bool count_sections(const struct image *image, size_t *count, struct patch_error *error)
 {
     uint64_t place = image->header.e_shoff;
-    size_t count;
+    Elf64_Shdr first;
 
+    *count = image->header.e_shnum;
     if (place == 0)
-        return true;
-    if (elf_getshdrnum(elf, &count) != 0)
-        return libelf_failed(error, "section header table", place);
-    if (!inside(image, place, count, image->codec->sizes[CODEC_SECTION]))
+        *count = 0;
+    else if (*count == 0 && image_read(image, CODEC_SECTION, place, &first))
+        *count = first.sh_size;
+    if (!inside(image, place, *count, image->codec->sizes[CODEC_SECTION]))
         return error_set_at(error, PATCH_TRUNCATED, "section header table", place,
-                            "%zu entries do not fit into the file", count);
-    image->sections = calloc(count + 1, sizeof(*image->sections));
+                            "%zu entries do not fit into the file", *count);
+    return *count <= MOST_SECTIONS ||
+           error_set_at(error, PATCH_MALFORMED, "section header table", place,
+                        "%zu section headers are more than %u", *count, (unsigned)MOST_SECTIONS);
+}
+
+static bool read_sections(Elf *elf, struct image *image, size_t count, struct patch_error *error)
+{
+    if (count == 0)
+        return true;
+    image->sections = calloc(count, sizeof(*image->sections));
     if (image->sections == NULL)
         return error_memory(error);
     for (size_t i = 0; i < count; i++) {
@@ -277,13 +366,13 @@ static void find_section_names(Elf *elf, struct image *image)
     const Elf64_Shdr *names = &image->sections[index];
     if (names->sh_type != SHT_STRTAB || names->sh_size == 0 ||
         !inside(image, names->sh_offset, names->sh_size, 1) ||
-        image->bytes[names->sh_offset + names->sh_size - 1] != '\0')
+        image_number(image, names->sh_offset + names->sh_size - 1, 1) != '\0')
         return;
-    image->section_names = (const char *)image->bytes + names->sh_offset;
+    image->section_names = names->sh_offset;
     image->section_names_size = names->sh_size;
 }
 
-static bool read_headers(struct image *image, struct patch_error *error)
+static bool read_by_libelf(struct image *image, size_t sections, struct patch_error *error)
 {
     bool done = false;
 
@@ -294,12 +383,38 @@ static bool read_headers(struct image *image, struct patch_error *error)
         libelf_failed(error, "ELF header", 0);
         goto out;
     }
-    if (!read_segments(elf, image, error) || !read_sections(elf, image, error))
+    if (!read_segments(elf, image, error) || !read_sections(elf, image, sections, error))
         goto out;
     find_section_names(elf, image);
     done = true;
 out:
     elf_end(elf);
+    return done;
+}
+
+/* libelf looks at these three places of the file and at no other. */
+static bool read_headers(struct image *image, struct patch_error *error)
+{
+    const Elf64_Ehdr *h = &image->header;
+    const size_t *sizes = image->codec->sizes;
+    size_t sections;
+    bool done = false;
+
+    if (!count_sections(image, &sections, error))
+        return false;
+    struct {
+        uint64_t offset;
+        uint64_t size;
+    } parts[] = {{0, sizes[CODEC_HEADER]},
+                 {h->e_phoff, (uint64_t)h->e_phnum * sizes[CODEC_SEGMENT]},
+                 {h->e_shoff, (uint64_t)sections * sizes[CODEC_SECTION]}};
+    size_t loaded = 0;
+    while (loaded < 3 && image_load(image, parts[loaded].offset, parts[loaded].size, error))
+        loaded++;
+    if (loaded == 3)
+        done = read_by_libelf(image, sections, error);
+    while (loaded-- > 0)
+        image_release(image, parts[loaded].offset, parts[loaded].size);
     return done;
 }
 
@@ -351,25 +466,48 @@ static bool check_segments(const struct image *image, struct patch_error *error)
     return true;
 }
 
-bool image_parse(const uint8_t *bytes, uint64_t size, struct image **out, struct patch_error *error)
+static bool parse(struct image *image, struct patch_error *error)
 {
-    *out = NULL;
-    if (!check_kind(bytes, size, error))
+    enum { BEGINNING = 64 }; /* enough to say what else the file may be */
+    uint64_t beginning = image->size < BEGINNING ? image->size : BEGINNING;
+
+    if (!image_load(image, 0, beginning, error))
         return false;
+    bool done = check_kind(image->bytes, image->size, error) && read_header(image, error) &&
+                check_identity(image, error);
+    image_release(image, 0, beginning);
+    return done && check_header_sizes(image, error) && check_header_bounds(image, error) &&
+           read_headers(image, error) && check_segments(image, error) &&
+           tables_find(image, error) && image_sound(image, error);
+}
+
+static bool create(struct image template, struct image **out, struct patch_error *error)
+{
     struct image *image = calloc(1, sizeof(*image));
+
+    *out = NULL;
     if (image == NULL)
         return error_memory(error);
-    image->bytes = bytes;
-    image->size = size;
-    if (!read_header(image, error) || !check_identity(image, error) ||
-        !check_header_sizes(image, error) || !check_header_bounds(image, error) ||
-        !read_headers(image, error) || !check_segments(image, error) ||
-        !tables_find(image, error)) {
+    *image = template;
+    if (!parse(image, error)) {
         image_destroy(image);
         return false;
     }
     *out = image;
     return true;
+}
+
+bool image_parse(const uint8_t *bytes, uint64_t size, struct image **out, struct patch_error *error)
+{
+    return create((struct image){.bytes = bytes, .size = size}, out, error);
+}
+
+bool image_open(const struct file *file, struct image **out, struct patch_error *error)
+{
+    return create((struct image){.bytes = source_bytes(file->source),
+                                 .size = file->size,
+                                 .source = file->source},
+                  out, error);
 }
 
 void image_destroy(struct image *image)
@@ -401,9 +539,27 @@ uint64_t image_dynamic_offset(const struct image *image, const Elf64_Dyn *entry)
 
 const char *image_string(const struct image *image, uint64_t offset)
 {
+    uint64_t place = image->strings.offset + offset;
+
     if (offset >= image->strings.size)
         return NULL;
-    return (const char *)image->bytes + image->strings.offset + offset;
+    if (image->source != NULL)
+        source_keep_string(image->source, place, image->strings.offset + image->strings.size);
+    return (const char *)image->bytes + place;
+}
+
+bool image_copy_string(const struct image *image, uint64_t offset, char *to, size_t room)
+{
+    if (offset >= image->strings.size)
+        return false;
+    size_t size = room - 1 < SOURCE_RECORD ? room - 1 : SOURCE_RECORD;
+    if (size > image->strings.size - offset)
+        size = (size_t)(image->strings.size - offset);
+    const uint8_t *text = glance(image, image->strings.offset + offset, size);
+    size_t length = strnlen((const char *)text, size);
+    memcpy(to, text, length);
+    to[length] = '\0';
+    return true;
 }
 
 uint64_t image_symbol_offset(const struct image *image, uint32_t index)
@@ -415,7 +571,8 @@ Elf64_Sym image_symbol(const struct image *image, uint32_t index)
 {
     Elf64_Sym symbol;
 
-    codec_read(image->codec, CODEC_SYMBOL, image->bytes + image_symbol_offset(image, index),
+    codec_read(image->codec, CODEC_SYMBOL,
+               glance(image, image_symbol_offset(image, index), image->codec->sizes[CODEC_SYMBOL]),
                &symbol);
     return symbol;
 }
@@ -458,8 +615,10 @@ Elf64_Rela image_relocation(const struct image *image, size_t table, size_t inde
 {
     Elf64_Rela relocation = {0};
 
-    codec_read(image->codec, image_relocation_record(image, table),
-               image->bytes + image_relocation_offset(image, table, index), &relocation);
+    codec_read(
+        image->codec, image_relocation_record(image, table),
+        glance(image, image_relocation_offset(image, table, index), relocation_size(image, table)),
+        &relocation);
     return relocation;
 }
 
@@ -474,7 +633,13 @@ const char *image_section_name(const struct image *image, size_t index)
 {
     uint64_t name = image->sections[index].sh_name;
 
-    return name < image->section_names_size ? image->section_names + name : "";
+    uint64_t place = image->section_names + name;
+
+    if (name >= image->section_names_size)
+        return "";
+    if (image->source != NULL)
+        source_keep_string(image->source, place, image->section_names + image->section_names_size);
+    return (const char *)image->bytes + place;
 }
 
 const Elf64_Shdr *image_string_section(const struct image *image)

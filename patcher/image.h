@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * One ELF file in memory, validated: every offset, count and length that the other modules use was
+ * One ELF file, validated: every offset, count and length that the other modules use was
  * checked here against the size of the file. Tables are found by PT_DYNAMIC, as the loader finds
  * them; section headers are a help and may be missing. The only user of libelf.
  */
@@ -11,6 +11,7 @@
 
 #include "arch/arch.h"
 #include "codec.h"
+#include "file.h"
 #include "patcher.h"
 
 /* A table that lies wholly inside the file. size == 0: there is none. */
@@ -28,8 +29,9 @@ enum image_relocations {
 };
 
 struct image {
-    const uint8_t *bytes; /* borrowed */
+    const uint8_t *bytes; /* borrowed; of a file only what was loaded may be touched */
     uint64_t size;
+    struct source *source; /* borrowed; NULL: all of `bytes` is memory */
     const struct codec *codec;
     const struct arch *arch;
 
@@ -39,8 +41,8 @@ struct image {
     size_t segment_count;
     Elf64_Shdr *sections; /* section_count == 0: the file has no section headers */
     size_t section_count;
-    const char *section_names; /* section_names_size bytes, the last of them NUL; or NULL */
-    uint64_t section_names_size;
+    uint64_t section_names;      /* where they stand in the file; the last byte is NUL */
+    uint64_t section_names_size; /* 0: there are none */
 
     uint64_t dynamic_offset;
     Elf64_Dyn *dynamic;
@@ -57,10 +59,35 @@ struct image {
     bool plt_addends; /* relocations[IMAGE_PLT] are Elf64_Rela */
 };
 
-/* The caller owns *out; `bytes` must outlive it. */
+/* Parses `size` bytes of memory. The caller owns *out; `bytes` must outlive it. */
 PATCH_MUST_CHECK bool image_parse(const uint8_t *bytes, uint64_t size, struct image **out,
                                   struct patch_error *error);
+
+/* Parses a file, which must outlive *out; the caller owns that. Headers, the names of sections and
+ * the dynamic segment are read at once, and nothing else stays in memory: the functions below read
+ * what they need, whoever uses image->bytes calls image_load() first. */
+PATCH_MUST_CHECK bool image_open(const struct file *file, struct image **out,
+                                 struct patch_error *error);
 void image_destroy(struct image *image); /* accepts NULL */
+
+/* Makes `size` bytes at `offset` readable through image->bytes until they are released as often as
+ * they were loaded. PATCH_TRUNCATED when they do not lie inside the file. */
+PATCH_MUST_CHECK bool image_load(const struct image *image, uint64_t offset, uint64_t size,
+                                 struct patch_error *error);
+void image_release(const struct image *image, uint64_t offset, uint64_t size);
+
+/* The same for all dynamic tables that struct image names, once and for all; for who follows chains
+ * through them by pointer. They may be large. */
+PATCH_MUST_CHECK bool image_load_tables(const struct image *image, struct patch_error *error);
+
+/* False when a function without an error of its own could not read what it was asked for, because
+ * the file became shorter or its disk is broken; it then gave zeros. To be asked before what was
+ * read is acted upon. */
+PATCH_MUST_CHECK bool image_sound(const struct image *image, struct patch_error *error);
+
+/* How many bytes from `offset` up to `limit`, which lies inside the file, are zero. */
+PATCH_MUST_CHECK bool image_zeros(const struct image *image, uint64_t offset, uint64_t limit,
+                                  uint64_t *count, struct patch_error *error);
 
 /* Reads one record; false when it does not lie wholly inside the file. */
 PATCH_MUST_CHECK bool image_read(const struct image *image, enum codec_record record,
@@ -77,8 +104,13 @@ uint64_t image_section_offset(const struct image *image, size_t index);
 PATCH_MUST_CHECK bool image_offset(const struct image *image, uint64_t address, uint64_t size,
                                    uint64_t *offset);
 
-/* A string of .dynstr; NULL when `offset` lies behind its end. */
+/* A string of .dynstr, good as long as the image; NULL when `offset` lies behind its end. */
 const char *image_string(const struct image *image, uint64_t offset);
+
+/* Its first `room` - 1 bytes, terminated, without keeping it in memory; false when `offset` lies
+ * behind the end. */
+PATCH_MUST_CHECK bool image_copy_string(const struct image *image, uint64_t offset, char *to,
+                                        size_t room);
 
 Elf64_Sym image_symbol(const struct image *image, uint32_t index);
 uint64_t image_symbol_offset(const struct image *image, uint32_t index);  /* in the file */

@@ -108,13 +108,12 @@ static uint64_t address_room(const struct image *image, size_t index)
     return image->codec->limit - end;
 }
 
+/* Where the file cannot be read there is no room; image_sound() tells of it. */
 static uint64_t zeros(const struct image *image, uint64_t offset, uint64_t limit)
 {
-    uint64_t end = offset;
+    uint64_t count;
 
-    while (end < limit && image->bytes[end] == 0)
-        end++;
-    return end - offset;
+    return image_zeros(image, offset, limit, &count, NULL) ? count : 0;
 }
 
 static bool find_cave(const struct image *image, size_t index, struct layout_place *place)

@@ -34,8 +34,7 @@ static bool work_start(struct work *work, const char *input, const struct patch_
 {
     memset(work, 0, sizeof(*work));
     work->file.fd = -1;
-    return file_read(&work->file, input, error) &&
-           image_parse(work->file.bytes, work->file.size, &work->image, error) &&
+    return file_open(&work->file, input, error) && image_open(&work->file, &work->image, error) &&
            imports_collect(work->image, options, &work->imports, error);
 }
 
@@ -194,6 +193,8 @@ static enum patch_outcome prepare(make_bytes *make, const char *input, const cha
     if (!work_start(&work, input, options, error))
         goto out;
     outcome = make(&work, options, &bytes, &size, &own, error);
+    if (outcome != PATCH_FAILED && !image_sound(work.image, error))
+        outcome = PATCH_FAILED;
     own.size_before = work.file.size;
     own.size_after = outcome == PATCH_READY ? size : work.file.size;
     if (outcome != PATCH_READY)

@@ -74,13 +74,17 @@ static bool check_overlay(const struct image *image, const struct patch_options 
                           struct patch_error *error)
 {
     uint64_t end = image_end(image);
-    uint64_t payload = end;
+    uint64_t zeros;
 
-    /* Some tools pad the end of a file with zeros; nothing could look for those. */
-    while (payload < image->size && image->bytes[payload] == 0)
-        payload++;
-    if (options->allow_overlay || (payload == image->size && payload - end < PADDING))
+    if (options->allow_overlay || end == image->size)
         return true;
+    /* Some tools pad the end of a file with zeros; nothing could look for those. */
+    if (image->size - end < PADDING) {
+        if (!image_zeros(image, end, image->size, &zeros, error))
+            return false;
+        if (zeros == image->size - end)
+            return true;
+    }
     return error_set_at(error, PATCH_OVERLAY, "", end,
                         "%" PRIu64 " bytes stand behind all that the headers describe",
                         image->size - end);
@@ -304,6 +308,8 @@ static bool encode_table(const struct image *image, const struct strings *string
     plan->table = calloc(1, plan->table_size);
     if (plan->table == NULL)
         return error_memory(error);
+    if (!image_load(image, 0, image->size, error))
+        return false;
     memcpy(plan->table, image->bytes + image->strings.offset, image->strings.size);
     memcpy(plan->table + image->strings.size, strings->text, strings->size);
     undo_encode(image, &plan->place, plan->table_size, runs, plan->edit_count,

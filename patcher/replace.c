@@ -26,7 +26,7 @@ bool patch_prepare_contents(const char *input, const char *output, const void *b
     struct file file;
     bool done;
 
-    if (!file_read(&file, input, error))
+    if (!file_open(&file, input, error))
         return false;
     done = prepare(&file, output, bytes, size, options, change, error);
     file_finish(&file);
@@ -39,9 +39,10 @@ bool patch_prepare_copy(const char *input, const char *output, const struct patc
     struct file file;
     bool done;
 
-    if (!file_read(&file, input, error))
+    if (!file_open(&file, input, error))
         return false;
-    done = prepare(&file, output, file.bytes, file.size, options, change, error);
+    done = source_load(file.source, 0, file.size, error) &&
+           prepare(&file, output, source_bytes(file.source), file.size, options, change, error);
     file_finish(&file);
     return done;
 }

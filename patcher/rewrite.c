@@ -21,6 +21,10 @@ bool rewrite_apply(const struct image *image, const struct plan *plan, uint8_t *
 
     if (out == NULL)
         return error_memory(error);
+    if (!image_load(image, 0, image->size, error)) {
+        free(out);
+        return false;
+    }
     memcpy(out, image->bytes, hole);
     memset(out + hole, 0, place->insertion_size);
     memcpy(out + hole + place->insertion_size, image->bytes + hole, image->size - hole);

@@ -136,9 +136,9 @@ bool patch_scan(const char *input, const struct patch_options *options, struct p
     struct patch_scan *scan = calloc(1, sizeof(*scan));
     if (scan == NULL)
         return error_memory(error);
-    if (!file_read(&file, input, error))
+    if (!file_open(&file, input, error))
         goto out;
-    done = image_parse(file.bytes, file.size, &image, error) &&
+    done = image_open(&file, &image, error) && image_load_tables(image, error) &&
            imports_collect(image, options, &imports, error) && fill(image, &imports, scan, error);
     imports_finish(&imports);
     image_destroy(image);

@@ -11,6 +11,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* Keeps memory small on hostile input; real files have about forty. */
+enum { MOST_DYNAMIC = 1 << 16 };
+
 /* --- the dynamic section -----------------------------------------------------------------------
  */
 
@@ -29,14 +32,18 @@ static bool read_dynamic(struct image *image, struct patch_error *error)
     if (!image_offset(image, found->p_vaddr, found->p_filesz, &mapped) || mapped != found->p_offset)
         return error_set_at(error, PATCH_MALFORMED, "PT_DYNAMIC", found->p_offset,
                             "not where the loader would find it");
+    if (found->p_filesz / entry > MOST_DYNAMIC)
+        return error_set_at(error, PATCH_MALFORMED, "PT_DYNAMIC", found->p_offset,
+                            "more than %u entries", (unsigned)MOST_DYNAMIC);
     image->dynamic_offset = found->p_offset;
     image->dynamic_capacity = found->p_filesz / entry;
     image->dynamic = calloc(image->dynamic_capacity, sizeof(Elf64_Dyn));
     if (image->dynamic == NULL)
         return error_memory(error);
     for (size_t i = 0; i < image->dynamic_capacity; i++)
-        codec_read(image->codec, CODEC_DYNAMIC, image->bytes + found->p_offset + i * entry,
-                   &image->dynamic[i]);
+        if (!image_read(image, CODEC_DYNAMIC, found->p_offset + i * entry, &image->dynamic[i]))
+            return error_set_at(error, PATCH_TRUNCATED, ".dynamic", found->p_offset,
+                                "ends behind the file");
     while (image->dynamic_count < image->dynamic_capacity &&
            image->dynamic[image->dynamic_count].d_tag != DT_NULL)
         image->dynamic_count++;
@@ -84,7 +91,7 @@ static bool locate_strings(struct image *image, struct patch_error *error)
                             "no DT_STRTAB and DT_STRSZ");
     if (strings->size > UINT32_MAX / 2)
         return error_set_at(error, PATCH_MALFORMED, ".dynstr", strings->offset, "too large");
-    if (image->bytes[strings->offset + strings->size - 1] != '\0')
+    if (image_number(image, strings->offset + strings->size - 1, 1) != '\0')
         return error_set_at(error, PATCH_MALFORMED, ".dynstr", strings->offset + strings->size - 1,
                             "the last string has no end");
     return true;

@@ -162,6 +162,9 @@ bool undo_find(const struct image *image, struct undo *undo)
     const uint8_t *end = start + image->strings.size;
     bool found = false;
 
+    if (!image_load(image, image->strings.offset, image->strings.size, NULL))
+        return false;
+
     for (const uint8_t *at = start; (size_t)(end - at) >= sizeof(struct header); at++) {
         struct header header;
         at = memmem(at, (size_t)(end - at), magic, sizeof(magic));
@@ -304,6 +307,8 @@ bool undo_restore(const struct image *image, const struct undo *undo, uint8_t **
     uint8_t hash[HASH_SIZE];
     const uint8_t *record = image->bytes + undo->offset;
 
+    if (!image_load(image, 0, image->size, error))
+        return false;
     memcpy(&header, record, sizeof(header));
     if (!check_unchanged(image, &header, undo->offset, error))
         return false;

@@ -30,9 +30,9 @@ bool patch_verify(const char *input, const struct patch_options *options, patch_
     struct versions versions = {0};
 
     *sound = true;
-    if (!file_read(&file, input, error))
+    if (!file_open(&file, input, error))
         return false;
-    bool done = image_parse(file.bytes, file.size, &image, error) &&
+    bool done = image_open(&file, &image, error) && image_load_tables(image, error) &&
                 imports_collect(image, options, &imports, error) &&
                 versions_load(image, &versions, error);
     if (done) {

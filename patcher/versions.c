@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { INDEX_MASK = 0x7fff };
+enum { INDEX_MASK = 0x7fff, LARGEST_RECORD = sizeof(Elf64_Verdef) };
 
 /* Where the fields stand that the walk needs; the two kinds of list differ in nothing else, and the
  * two classes of ELF not at all. */
@@ -54,20 +54,21 @@ struct walk {
     uint64_t steps; /* records left before the walk must be going over the same bytes again */
 };
 
-static const uint8_t *record(struct walk *walk, uint64_t address, size_t size,
-                             struct patch_error *error)
+static bool read_record(struct walk *walk, uint64_t address, size_t size, uint8_t *to,
+                        struct patch_error *error)
 {
     uint64_t offset;
 
-    if (walk->steps-- == 0) {
-        error_set_at(error, PATCH_MALFORMED, walk->list->name, 0, "its records overlap");
-        return NULL;
-    }
-    if (!image_offset(walk->image, address, size, &offset)) {
-        error_set(error, PATCH_MALFORMED, "a record of %s lies outside the file", walk->list->name);
-        return NULL;
-    }
-    return walk->image->bytes + offset;
+    if (walk->steps-- == 0)
+        return error_set_at(error, PATCH_MALFORMED, walk->list->name, 0, "its records overlap");
+    if (!image_offset(walk->image, address, size, &offset))
+        return error_set(error, PATCH_MALFORMED, "a record of %s lies outside the file",
+                         walk->list->name);
+    if (!image_load(walk->image, offset, size, error))
+        return false;
+    memcpy(to, walk->image->bytes + offset, size);
+    image_release(walk->image, offset, size);
+    return true;
 }
 
 static bool store(struct walk *walk, unsigned index, const char *name, struct patch_error *error)
@@ -97,8 +98,8 @@ static bool walk_aux(struct walk *walk, const uint8_t *head, uint64_t address,
     if (!list->all_aux && count > 1)
         count = 1;
     for (unsigned i = 0; i < count; i++) {
-        const uint8_t *aux = record(walk, address, list->aux_size, error);
-        if (aux == NULL)
+        uint8_t aux[LARGEST_RECORD];
+        if (!read_record(walk, address, list->aux_size, aux, error))
             return false;
         const char *name = image_string(walk->image, word_at(walk->image, aux + list->aux_name));
         if (name == NULL)
@@ -124,8 +125,9 @@ static bool walk_list(struct walk *walk, struct patch_error *error)
         return true;
     uint64_t address = first->d_un.d_ptr;
     for (uint64_t i = 0; i < number->d_un.d_val; i++) {
-        const uint8_t *head = record(walk, address, list->head_size, error);
-        if (head == NULL || !walk_aux(walk, head, address, error))
+        uint8_t head[LARGEST_RECORD];
+        if (!read_record(walk, address, list->head_size, head, error) ||
+            !walk_aux(walk, head, address, error))
             return false;
         if (word_at(walk->image, head + list->head_next) == 0)
             break;
@@ -157,7 +159,8 @@ unsigned versions_index(const struct image *image, uint32_t symbol)
 {
     if (image->versions.size == 0)
         return VER_NDX_GLOBAL;
-    return half_at(image, image->bytes + image->versions.offset + symbol * sizeof(Elf64_Half)) &
+    return (unsigned)image_number(image, image->versions.offset + symbol * sizeof(Elf64_Half),
+                                  sizeof(Elf64_Half)) &
            INDEX_MASK;
 }
 

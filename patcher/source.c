@@ -1,0 +1,294 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Address space is reserved for the whole file and given memory block by block. Each block counts
+ * who holds it; those that were only glanced at stand in a ring, whose oldest makes room.
+ */
+#include "source.h"
+
+#include "error.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+enum {
+    BLOCK = 1 << 15,
+    GLANCES = 48, /* blocks that are held for glances: 1.5 MiB */
+    KEPT = 0x7f,  /* a block that is never let go */
+    GLANCED = 0x80,
+};
+_Static_assert((int)SOURCE_RECORD <= (int)BLOCK, "a record lies in two blocks at most");
+
+struct source {
+    int fd;
+    uint64_t size;
+    uint8_t *bytes;
+    size_t reserved;
+    uint8_t
+        *blocks; /* a byte each: loads that are not released, up to KEPT; GLANCED: in the ring */
+    size_t ring[GLANCES];
+    size_t ring_count;
+    size_t oldest;
+    bool failed;
+    struct patch_error failure; /* of the first read that failed */
+};
+
+/* --- memory ------------------------------------------------------------------------------------
+ */
+
+static size_t block_size(const struct source *source, size_t block)
+{
+    uint64_t left = source->size - (uint64_t)block * BLOCK;
+
+    return left < BLOCK ? (size_t)left : BLOCK;
+}
+
+static bool read_all(const struct source *source, uint64_t offset, size_t size,
+                     struct patch_error *error)
+{
+    while (size > 0) {
+        ssize_t n = pread(source->fd, source->bytes + offset, size, (off_t)offset);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0)
+            return error_system(error, "read");
+        if (n == 0)
+            return error_set_at(error, PATCH_TRUNCATED, "", offset,
+                                "the file ends here now, it was longer before");
+        offset += (uint64_t)n;
+        size -= (size_t)n;
+    }
+    return true;
+}
+
+/* Gives memory to the blocks from `first` up to `end`. */
+static bool open_blocks(struct source *source, size_t first, size_t end, struct patch_error *error)
+{
+    uint8_t *start = source->bytes + (uint64_t)first * BLOCK;
+
+    return mprotect(start, (end - first) * BLOCK, PROT_READ | PROT_WRITE) == 0 ||
+           error_system(error, "mprotect");
+}
+
+static void drop_blocks(struct source *source, size_t first, size_t end)
+{
+    uint8_t *start = source->bytes + (uint64_t)first * BLOCK;
+    size_t size = (end - first) * BLOCK;
+
+    /* Where there is no room for one more mapping, the memory goes nevertheless. */
+    if (mmap(start, size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1,
+             0) == MAP_FAILED)
+        madvise(start, size, MADV_DONTNEED);
+}
+
+static bool fill_blocks(struct source *source, size_t first, size_t end, struct patch_error *error)
+{
+    size_t size = (end - first - 1) * BLOCK + block_size(source, end - 1);
+    struct patch_error failure = {0};
+
+    if (open_blocks(source, first, end, &failure) &&
+        read_all(source, (uint64_t)first * BLOCK, size, &failure))
+        return true;
+    if (!source->failed)
+        source->failure = failure;
+    source->failed = true;
+    if (error != NULL)
+        *error = failure;
+    return false;
+}
+
+/* --- create, destroy ---------------------------------------------------------------------------
+ */
+
+bool source_create(int fd, uint64_t size, struct source **out, struct patch_error *error)
+{
+    uint64_t count = size / BLOCK + (size % BLOCK != 0);
+    struct source *source = calloc(1, sizeof(*source));
+
+    if (source == NULL)
+        return error_memory(error);
+    source->fd = fd;
+    source->size = size;
+    source->reserved = (size_t)(count != 0 ? count : 1) * BLOCK;
+    source->blocks = calloc((size_t)count + 1, 1);
+    source->bytes = MAP_FAILED;
+    if (source->blocks != NULL && count <= SIZE_MAX / BLOCK)
+        source->bytes = mmap(NULL, source->reserved, PROT_NONE,
+                             MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (source->bytes == MAP_FAILED) {
+        source_destroy(source);
+        return error_memory(error);
+    }
+    *out = source;
+    return true;
+}
+
+void source_destroy(struct source *source)
+{
+    if (source == NULL)
+        return;
+    if (source->bytes != MAP_FAILED)
+        munmap(source->bytes, source->reserved);
+    free(source->blocks);
+    free(source);
+}
+
+const uint8_t *source_bytes(const struct source *source)
+{
+    return source->bytes;
+}
+
+/* --- load, release -----------------------------------------------------------------------------
+ */
+
+static size_t end_block(uint64_t offset, uint64_t size)
+{
+    return (size_t)((offset + size - 1) / BLOCK) + 1;
+}
+
+/* Reads what is missing; on failure what was read for nobody goes again. */
+static bool complete(struct source *source, size_t first, size_t end, struct patch_error *error)
+{
+    for (size_t at = first; at < end;) {
+        size_t next = at + 1;
+        if (source->blocks[at] != 0) {
+            at++;
+            continue;
+        }
+        while (next < end && source->blocks[next] == 0)
+            next++;
+        if (!fill_blocks(source, at, next, error)) {
+            for (size_t i = first; i < next; i++)
+                if (source->blocks[i] == 0)
+                    drop_blocks(source, i, i + 1);
+            return false;
+        }
+        at = next;
+    }
+    return true;
+}
+
+bool source_load(struct source *source, uint64_t offset, uint64_t size, struct patch_error *error)
+{
+    if (size == 0)
+        return true;
+    size_t end = end_block(offset, size);
+    if (!complete(source, (size_t)(offset / BLOCK), end, error))
+        return false;
+    for (size_t i = (size_t)(offset / BLOCK); i < end; i++)
+        if ((source->blocks[i] & KEPT) != KEPT)
+            source->blocks[i]++;
+    return true;
+}
+
+bool source_keep(struct source *source, uint64_t offset, uint64_t size, struct patch_error *error)
+{
+    if (size == 0)
+        return true;
+    size_t end = end_block(offset, size);
+    if (!complete(source, (size_t)(offset / BLOCK), end, error))
+        return false;
+    for (size_t i = (size_t)(offset / BLOCK); i < end; i++)
+        source->blocks[i] |= KEPT;
+    return true;
+}
+
+void source_release(struct source *source, uint64_t offset, uint64_t size)
+{
+    size_t first = (size_t)(offset / BLOCK);
+    size_t end = size != 0 ? end_block(offset, size) : first;
+
+    /* Neighbours that become free go in one call. */
+    for (size_t i = first; i < end; i++) {
+        uint8_t *block = &source->blocks[i];
+        bool last = *block == 1;
+        if ((*block & KEPT) != KEPT && (*block & KEPT) != 0)
+            --*block;
+        if (last)
+            continue;
+        if (first < i)
+            drop_blocks(source, first, i);
+        first = i + 1;
+    }
+    if (first < end)
+        drop_blocks(source, first, end);
+}
+
+/* --- glances -----------------------------------------------------------------------------------
+ */
+
+static void forget_oldest(struct source *source)
+{
+    size_t block = source->ring[source->oldest];
+
+    source->blocks[block] &= KEPT;
+    if (source->blocks[block] == 0)
+        drop_blocks(source, block, block + 1);
+}
+
+/* Read-only memory costs nothing, so that this works where there is none left. */
+static void show_zeros(struct source *source, size_t block)
+{
+    void *start = source->bytes + (uint64_t)block * BLOCK;
+
+    if (mmap(start, BLOCK, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1,
+             0) == MAP_FAILED)
+        mprotect(start, BLOCK, PROT_READ);
+}
+
+static void fill_somehow(struct source *source, size_t block)
+{
+    if (!fill_blocks(source, block, block + 1, NULL))
+        show_zeros(source, block);
+}
+
+static void glance_block(struct source *source, size_t block)
+{
+    if (source->ring_count == GLANCES)
+        forget_oldest(source);
+    else
+        source->ring_count++;
+    fill_somehow(source, block);
+    source->blocks[block] = GLANCED;
+    source->ring[source->oldest] = block;
+    source->oldest = (source->oldest + 1) % GLANCES;
+}
+
+void source_glance(struct source *source, uint64_t offset, uint64_t size)
+{
+    size_t first = (size_t)(offset / BLOCK);
+    size_t last = (size_t)((offset + size - 1) / BLOCK);
+
+    if (source->blocks[first] == 0)
+        glance_block(source, first);
+    if (source->blocks[last] != 0)
+        return;
+    glance_block(source, last);
+    /* That may have cost the first one its place. */
+    if (source->blocks[first] == 0)
+        glance_block(source, first);
+}
+
+void source_keep_string(struct source *source, uint64_t offset, uint64_t end)
+{
+    while (offset < end) {
+        size_t block = (size_t)(offset / BLOCK);
+        uint64_t next = ((uint64_t)block + 1) * BLOCK;
+        next = next < end ? next : end;
+        if (source->blocks[block] == 0)
+            fill_somehow(source, block);
+        source->blocks[block] |= KEPT;
+        if (memchr(source->bytes + offset, '\0', next - offset) != NULL)
+            return;
+        offset = next;
+    }
+}
+
+bool source_sound(const struct source *source, struct patch_error *error)
+{
+    if (source->failed && error != NULL)
+        *error = source->failure;
+    return !source->failed;
+}
