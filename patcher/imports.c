@@ -5,6 +5,7 @@
 #include "imports.h"
 
 #include "error.h"
+#include "file.h"
 #include "versions.h"
 
 #include <inttypes.h>
@@ -203,8 +204,19 @@ static bool collect_relocations(const struct image *image, struct imports *impor
 /* --- what is needed ----------------------------------------------------------------------------
  */
 
-static bool look_for_runtime(const struct image *image, const struct patch_options *options,
-                             struct imports *imports, struct patch_error *error)
+/* "libc.so" is musl's or Android's, "libc.so.1" and the like are those of uClibc and the BSDs. */
+static bool is_other_libc(const char *name)
+{
+    const char *base = file_base_name(name);
+
+    if (strncmp(base, "libc.musl-", strlen("libc.musl-")) == 0)
+        return true;
+    return strncmp(base, "libc.so", strlen("libc.so")) == 0 && strcmp(base, "libc.so.6") != 0 &&
+           strcmp(base, "libc.so.6.1") != 0;
+}
+
+static bool look_at_needed(const struct image *image, const struct patch_options *options,
+                           struct imports *imports, struct patch_error *error)
 {
     for (size_t i = 0; i < image->dynamic_count; i++) {
         const Elf64_Dyn *entry = &image->dynamic[i];
@@ -216,6 +228,8 @@ static bool look_for_runtime(const struct image *image, const struct patch_optio
                                    image_dynamic_offset(image, entry),
                                    "the name of a DT_NEEDED lies behind .dynstr");
         imports->runtime_needed |= strcmp(name, options->runtime) == 0;
+        if (is_other_libc(name))
+            imports->other_libc = name;
     }
     return true;
 }
@@ -231,7 +245,7 @@ bool imports_collect(const struct image *image, const struct patch_options *opti
                 versions_load(image, &versions, error) &&
                 collect_symbols(image, options, &names, &versions, imports, error) &&
                 collect_relocations(image, imports, error) &&
-                look_for_runtime(image, options, imports, error);
+                look_at_needed(image, options, imports, error);
     free(names.sorted);
     versions_finish(&versions);
     if (!done)

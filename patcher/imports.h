@@ -32,6 +32,7 @@ struct imports {
     size_t redirected;   /* redirected, wanted or not */
     bool exports_prefix; /* the file defines a function with the prefix: it is the runtime */
     bool runtime_needed; /* options->runtime is a DT_NEEDED */
+    const char *other_libc; /* a DT_NEEDED of a C library that is not glibc, in the image; or NULL */
 };
 
 PATCH_MUST_CHECK bool imports_collect(const struct image *image,

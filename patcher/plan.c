@@ -70,6 +70,15 @@ static bool check_other_runtime(const struct imports *imports, const struct patc
                      imports->redirected, options->prefix, options->runtime);
 }
 
+/* The runtime is glibc's: another C library's process cannot load it, and two of them in one
+ * process do not share threads, errno or streams. */
+static bool check_c_library(const struct imports *imports, struct patch_error *error)
+{
+    return imports->pending == 0 || imports->other_libc == NULL ||
+           error_set(error, PATCH_OTHER_LIBC, "needs %s, and the runtime needs glibc",
+                     imports->other_libc);
+}
+
 static bool check_overlay(const struct image *image, const struct patch_options *options,
                           struct patch_error *error)
 {
@@ -409,7 +418,8 @@ enum patch_outcome plan_make(const struct image *image, const struct imports *im
         return PATCH_FAILED;
     if (imports->pending == 0 && !runpath_wanted(image, options))
         return PATCH_NOTHING;
-    if (!check_overlay(image, options, error) || !check_symbols(image, imports, error))
+    if (!check_c_library(imports, error) || !check_overlay(image, options, error) ||
+        !check_symbols(image, imports, error))
         return PATCH_FAILED;
     struct renamed *list = calloc(imports->count + 1, sizeof(*list));
     if (list == NULL) {

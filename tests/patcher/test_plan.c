@@ -21,6 +21,26 @@ static void check_refused(const struct fixture *fixture, enum patch_code code, u
     ck_assert_uint_eq(error.offset, offset);
 }
 
+START_TEST(a_library_of_another_libc_is_refused)
+{
+    static const char *const names[] = {"libc.so", "libc.so.1", "libc.so.7"};
+
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+        struct fixture f;
+        fixture_load(&f, "libboth_hashes.so");
+        /* The entry for libc is the first and only one. */
+        uint64_t strings = fixture_section(&f, ".dynstr")->sh_offset;
+        char *needed = (char *)f.bytes + strings + fixture_dynamic(&f, DT_NEEDED)->d_un.d_val;
+        ck_assert_str_eq(needed, "libc.so.6");
+        memcpy(needed, names[i], strlen(names[i]) + 1);
+        struct patch_error error = fixture_refusal(&f, &fixture_options);
+        check_code(&error, PATCH_OTHER_LIBC);
+        ck_assert_ptr_nonnull(strstr(error.reason, names[i]));
+        fixture_finish(&f);
+    }
+}
+END_TEST
+
 /* Renames the fixture by overwriting its DT_SONAME, which must be no shorter. */
 static void set_soname(struct fixture *fixture, const char *soname)
 {
@@ -300,6 +320,7 @@ int main(void)
 {
     const TTest *const tests[] = {
         libc_the_loader_and_what_the_runtime_needs_are_protected,
+        a_library_of_another_libc_is_refused,
         the_runtime_is_protected_by_its_exports_and_by_its_name,
         a_payload_behind_the_file_is_refused_unless_asked_for,
         zeros_behind_the_file_are_padding,
