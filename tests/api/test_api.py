@@ -88,7 +88,7 @@ class Api(unittest.TestCase):
         flags = run(["pkg-config", "--cflags", "--libs", "greenify"], env=self.environment)
         self.assertEqual(flags.returncode, 0, flags.stdout)
         program = self.folder() / "program"
-        done = run([*words, *STRICT, "-o", program, source, *flags.stdout.split()])
+        done = run([words[0], *STRICT, *words[1:], "-o", program, source, *flags.stdout.split()])
         self.assertEqual(done.returncode, 0, done.stdout)
         return program
 
@@ -180,6 +180,24 @@ class Header(Api):
                 source.write_text(code, encoding="utf-8")
                 output = run([self.compile(source, "gcc")], env=self.environment).stdout
                 self.assertEqual(sorted(output.split()), sorted(names))
+
+
+class Readme(Api):
+    def test_program(self):
+        readme = (SOURCE / "README.md").read_text(encoding="utf-8")
+        programs = re.findall(r"^```c\n(.*?)^```$", readme, re.M | re.S)
+        code, = (program for program in programs if "greenify.h" in program)
+        source = self.folder() / "blocks.c"
+        source.write_text(code, encoding="utf-8")
+        # The options that it does not name are zero, which -Wextra remarks on.
+        program = self.compile(source, "gcc", "-Wno-missing-field-initializers")
+        done = run([program, self.library_copy()], env=self.environment)
+        self.assertEqual(done.returncode, 0)
+        self.assertEqual([line.split(",")[0] for line in done.stdout.splitlines()],
+                         ["poll", "recv", "send"])
+        wrong = run([program, source], env=self.environment)
+        self.assertEqual(wrong.returncode, 1)
+        self.assertIn("[not-elf]", wrong.stdout)
 
 
 class Manual(Api):
