@@ -75,8 +75,8 @@ static void check_closure(const struct patch_options *options)
     CHECK(!closure->members[0].exempt);
     CHECK(closure->members[0].function_count == 3);
     for (size_t i = 1; i < closure->count; i++)
-        libc = libc || (closure->members[i].exempt &&
-                        strncmp(closure->members[i].name, "libc.so", 7) == 0);
+        libc = libc ||
+               (closure->members[i].exempt && strncmp(closure->members[i].name, "libc.so", 7) == 0);
     CHECK(libc);
     patch_closure_destroy(closure);
     patch_closure_destroy(NULL);
