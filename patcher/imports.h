@@ -28,11 +28,11 @@ struct imports {
     size_t count;
     struct import_relocation *relocations; /* of all, grouped by import */
     size_t relocation_count;
-    size_t pending;      /* wanted, not redirected */
-    size_t redirected;   /* redirected, wanted or not */
-    bool exports_prefix; /* the file defines a function with the prefix: it is the runtime */
-    bool runtime_needed; /* options->runtime is a DT_NEEDED */
-    const char *other_libc; /* a DT_NEEDED of a C library that is not glibc, in the image; or NULL */
+    size_t pending;         /* wanted, not redirected */
+    size_t redirected;      /* redirected, wanted or not */
+    bool exports_prefix;    /* the file defines a function with the prefix: it is the runtime */
+    bool runtime_needed;    /* options->runtime is a DT_NEEDED */
+    const char *other_libc; /* a needed C library that is not glibc, in the image; or NULL */
 };
 
 PATCH_MUST_CHECK bool imports_collect(const struct image *image,
