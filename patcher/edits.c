@@ -54,6 +54,13 @@ static bool add_dynamic(const struct image *image, struct plan *plan, struct pat
            edits_add_member(image, plan, size, CODEC_D_VAL, plan->table_size, error);
 }
 
+/* The new program header table, of which the old one is a part. */
+static bool add_headers(const struct image *image, struct plan *plan, struct patch_error *error)
+{
+    return edits_add_member(image, plan, 0, CODEC_E_PHOFF, plan->place.headers_offset, error) &&
+           edits_add_member(image, plan, 0, CODEC_E_PHNUM, image->segment_count + 1, error);
+}
+
 /* p_filesz and p_memsz of the segment that grows, and p_offset of those that move. */
 static bool add_segments(const struct image *image, struct plan *plan, struct patch_error *error)
 {
@@ -140,11 +147,14 @@ bool edits_add_place(const struct image *image, struct plan *plan, struct patch_
     const struct layout_place *place = &plan->place;
     uint64_t sections = image->header.e_shoff;
 
+    bool grown = place->layout == PATCH_LAYOUT_NEW_SEGMENT;
+
     if (place->insertion_size != 0 && sections >= place->insertion_offset && sections != 0 &&
         !edits_add_member(image, plan, 0, CODEC_E_SHOFF, sections + place->insertion_size, error))
         return false;
-    return add_dynamic(image, plan, error) && add_segments(image, plan, error) &&
-           add_sections(image, plan, error) && add_all_section_symbols(image, plan, error);
+    return (grown ? add_headers(image, plan, error) : add_segments(image, plan, error)) &&
+           add_dynamic(image, plan, error) && add_sections(image, plan, error) &&
+           add_all_section_symbols(image, plan, error);
 }
 
 static int compare_edits(const void *a, const void *b)

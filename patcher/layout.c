@@ -5,6 +5,7 @@
 #include "layout.h"
 
 #include "error.h"
+#include "headers.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -14,6 +15,7 @@ enum {
     SMALLEST_PAGE = 4096,
     TABLE_ALIGNMENT = 8,
     DEFAULT_BSS_LIMIT = 64 << 20,
+    MOST_SEGMENTS = 1024,        /* image_parse() accepts no more */
     LARGEST_ALIGNMENT = 1 << 21, /* what moved bytes keep; more than any section header asks for */
 };
 
@@ -23,6 +25,7 @@ const char *patch_layout_name(enum patch_layout layout)
         [PATCH_LAYOUT_NONE] = "none",
         [PATCH_LAYOUT_CAVE] = "cave",
         [PATCH_LAYOUT_EXTENSION] = "extension",
+        [PATCH_LAYOUT_NEW_SEGMENT] = "new-segment",
     };
     return (size_t)layout < sizeof(names) / sizeof(names[0]) ? names[layout] : "unknown";
 }
@@ -149,6 +152,22 @@ static size_t last_load(const struct image *image)
     return last;
 }
 
+static uint64_t bss_limit(const struct patch_options *options)
+{
+    return options->bss_limit != 0 ? options->bss_limit : DEFAULT_BSS_LIMIT;
+}
+
+static uint64_t align_table(uint64_t value)
+{
+    return (value + TABLE_ALIGNMENT - 1) & ~(uint64_t)(TABLE_ALIGNMENT - 1);
+}
+
+/* The highest offset or address of which differences can be taken too. */
+static uint64_t address_limit(const struct image *image)
+{
+    return image->codec->limit < INT64_MAX ? image->codec->limit : INT64_MAX;
+}
+
 static bool find_extension(const struct image *image, const struct patch_options *options,
                            struct layout_place *place, struct patch_error *error)
 {
@@ -157,7 +176,7 @@ static bool find_extension(const struct image *image, const struct patch_options
     const Elf64_Phdr *s = &image->segments[index];
     uint64_t where = image_segment_offset(image, index);
     uint64_t bss = s->p_memsz - s->p_filesz;
-    uint64_t limit = options->bss_limit != 0 ? options->bss_limit : DEFAULT_BSS_LIMIT;
+    uint64_t limit = bss_limit(options);
     uint64_t end = s->p_offset + s->p_filesz;
 
     if (bss > limit)
@@ -197,9 +216,9 @@ bool layout_moves_section(const struct image *image, const struct layout_place *
 {
     const Elf64_Shdr *s = &image->sections[section];
 
-    return place->insertion_size != 0 && s->sh_type != SHT_NULL &&
-           s->sh_offset >= place->insertion_offset && s->sh_offset <= image->size &&
-           !in_extended_segment(image, place, s);
+    return place->layout == PATCH_LAYOUT_EXTENSION && place->insertion_size != 0 &&
+           s->sh_type != SHT_NULL && s->sh_offset >= place->insertion_offset &&
+           s->sh_offset <= image->size && !in_extended_segment(image, place, s);
 }
 
 bool layout_moves_segment(const struct image *image, const struct layout_place *place,
@@ -207,8 +226,8 @@ bool layout_moves_segment(const struct image *image, const struct layout_place *
 {
     const Elf64_Phdr *s = &image->segments[segment];
 
-    return place->insertion_size != 0 && segment != place->segment && s->p_filesz != 0 &&
-           s->p_offset >= place->insertion_offset;
+    return place->layout == PATCH_LAYOUT_EXTENSION && place->insertion_size != 0 &&
+           segment != place->segment && s->p_filesz != 0 && s->p_offset >= place->insertion_offset;
 }
 
 /* What the distance must be a multiple of, so that nothing that moves loses its alignment. */
@@ -235,8 +254,8 @@ static bool fit_extension(const struct image *image, struct layout_place *place,
 {
     const Elf64_Phdr *s = &image->segments[place->segment];
     uint64_t end = s->p_vaddr + s->p_memsz;
-    uint64_t address = (end + TABLE_ALIGNMENT - 1) & ~(uint64_t)(TABLE_ALIGNMENT - 1);
-    uint64_t limit = image->codec->limit < INT64_MAX ? image->codec->limit : INT64_MAX;
+    uint64_t address = align_table(end);
+    uint64_t limit = address_limit(image);
 
     if (address < end || address > limit || size > limit - address)
         return false;
@@ -250,20 +269,146 @@ static bool fit_extension(const struct image *image, struct layout_place *place,
     return place->insertion_size <= limit && image->size <= limit - place->insertion_size;
 }
 
-/* --- both --------------------------------------------------------------------------------------
+/* --- new segment -------------------------------------------------------------------------------
+ */
+
+uint64_t layout_largest_page(const struct image *image)
+{
+    uint64_t page = SMALLEST_PAGE;
+
+    for (size_t i = 0; i < image->segment_count; i++)
+        if (image->segments[i].p_type == PT_LOAD && image->segments[i].p_align > page)
+            page = image->segments[i].p_align;
+    return page;
+}
+
+static bool is_program(const struct image *image)
+{
+    for (size_t i = 0; i < image->segment_count; i++)
+        if (image->segments[i].p_type == PT_INTERP)
+            return true;
+    return false;
+}
+
+/* The first page that no segment uses. */
+static bool free_address(const struct image *image, uint64_t page, uint64_t *address)
+{
+    const Elf64_Phdr *last = &image->segments[last_load(image)];
+    uint64_t end = last->p_vaddr + last->p_memsz;
+
+    *address = (end + page - 1) & ~(page - 1);
+    return *address >= end && *address <= image->codec->limit - page;
+}
+
+/* Anywhere behind the file, at any address that agrees with this modulo the largest page. */
+static bool place_in_library(const struct image *image, struct layout_place *place)
+{
+    uint64_t page = layout_largest_page(image);
+
+    if (!free_address(image, page, &place->address))
+        return false;
+    place->address += place->offset & (page - 1);
+    return true;
+}
+
+/* Kernels before 5.18, and qemu, tell a program that its headers are e_phoff bytes behind what the
+ * first segment would map from the offset 0 (AT_PHDR). The new table has to be right there, for
+ * which the file is made as long as the program is in memory: a hole. */
+static bool place_in_program(const struct image *image, uint64_t limit, struct layout_place *place,
+                             uint64_t *hole)
+{
+    const Elf64_Phdr *first = image->segments;
+    uint64_t page = layout_largest_page(image);
+    uint64_t least;
+
+    while (first->p_type != PT_LOAD)
+        first++;
+    uint64_t distance = first->p_vaddr - first->p_offset;
+    if ((distance & (page - 1)) != 0 || !free_address(image, page, &least))
+        return false;
+    least -= distance;
+    *hole = least > place->offset ? least - place->offset : 0;
+    place->offset += *hole;
+    place->address = place->offset + distance;
+    return *hole <= limit;
+}
+
+static bool find_new_segment(const struct image *image, const struct patch_options *options,
+                             struct layout_place *place, struct patch_error *error)
+{
+    static const char table[] = "program header table";
+    uint64_t end = image_end(image);
+    uint64_t hole = 0;
+    uint64_t limit = bss_limit(options);
+
+    *place = (struct layout_place){
+        .layout = PATCH_LAYOUT_NEW_SEGMENT,
+        .segment = last_load(image) + 1, /* gABI: PT_LOADs ascend */
+        .offset = align_table(end),
+        .capacity = (uint64_t)UINT32_MAX,
+        .insertion_offset = end,
+    };
+    if (options->no_new_segment)
+        return false;
+    if (image->segment_count >= MOST_SEGMENTS)
+        return error_set_at(error, PATCH_NO_ROOM, table, image->header.e_phoff,
+                            "no cave, no extension, and %zu program headers are the most that are "
+                            "supported",
+                            image->segment_count);
+    if (is_program(image) ? place_in_program(image, limit, place, &hole)
+                          : place_in_library(image, place))
+        return true;
+    if (hole > limit)
+        return error_set_at(error, PATCH_NO_ROOM, table, image->header.e_phoff,
+                            "no cave, no extension, and a new table of a program needs a hole of "
+                            "%" PRIu64 " bytes, above the limit of %" PRIu64,
+                            hole, limit);
+    return error_set_at(error, PATCH_NO_ROOM, table, image->header.e_phoff,
+                        "no cave, no extension, and no address for a new segment");
+}
+
+uint64_t layout_area(const struct image *image, const struct layout_place *place, uint64_t size)
+{
+    if (place->layout != PATCH_LAYOUT_NEW_SEGMENT)
+        return size;
+    return align_table(place->offset + size) - place->offset + headers_size(image);
+}
+
+static bool fit_new_segment(const struct image *image, struct layout_place *place, uint64_t size)
+{
+    uint64_t area = layout_area(image, place, size);
+    uint64_t limit = address_limit(image);
+
+    if (place->address > limit || area > limit - place->address || place->offset > limit ||
+        area > limit - place->offset)
+        return false;
+    place->headers_offset = align_table(place->offset + size);
+    place->headers_address = place->headers_offset - place->offset + place->address;
+    place->insertion_size = align_table(place->offset + area) - place->insertion_offset;
+    return place->insertion_size <= limit && image->size <= limit - place->insertion_size;
+}
+
+/* --- all of them----------------------------------------------------------------------------------
  */
 
 bool layout_fit(const struct image *image, struct layout_place *place, uint64_t size)
 {
     if (size > place->capacity)
         return false;
-    return place->layout == PATCH_LAYOUT_CAVE || fit_extension(image, place, size);
+    switch (place->layout) {
+    case PATCH_LAYOUT_EXTENSION:
+        return fit_extension(image, place, size);
+    case PATCH_LAYOUT_NEW_SEGMENT:
+        return fit_new_segment(image, place, size);
+    default:
+        return true;
+    }
 }
 
 bool layout_candidates(const struct image *image, const struct patch_options *options,
                        struct layout_place **places, size_t *count, struct patch_error *error)
 {
-    struct layout_place *list = calloc(image->segment_count + 1, sizeof(*list));
+    struct layout_place *list = calloc(image->segment_count + 2, sizeof(*list));
     size_t found = 0;
 
     if (list == NULL)
@@ -274,6 +419,8 @@ bool layout_candidates(const struct image *image, const struct patch_options *op
             if ((image->segments[i].p_flags & PF_X) == flags && find_cave(image, i, &list[found]))
                 found++;
     if (find_extension(image, options, &list[found], error))
+        found++;
+    if (find_new_segment(image, options, &list[found], error))
         found++;
     *places = list;
     *count = found;

@@ -235,6 +235,7 @@ static enum patch_outcome build_original(const struct work *work,
     (void)options;
     if (!fill_report(report, work->image, &work->imports, false, error))
         return PATCH_FAILED;
+    report->restored = true;
     if (undo_find(work->image, &undo)) {
         report->layout = undo.layout;
         return undo_restore(work->image, &undo, bytes, size, error) ? PATCH_READY : PATCH_FAILED;

@@ -54,21 +54,26 @@ struct patch_options {
     uint64_t bss_limit; /* most .bss bytes the extension layout may put into the file; 0: 64 MiB */
     bool allow_hard_links; /* rewrite a file that has other names (they keep the old content) */
     bool allow_overlay;    /* accept bytes behind the last thing that the headers describe */
+    bool no_new_segment;   /* refuse what only a grown program header table could serve */
     const char *runpath;   /* folder to put in front of DT_RUNPATH ("$ORIGIN"), or NULL. Done also
                               where no import is redirected; with no functions, to any library */
 };
 
-/* Where the grown string table went. */
+/* Where the grown string table went. The last resort is PATCH_LAYOUT_NEW_SEGMENT: strip, objcopy
+ * and their kin destroy such a file and exit with 0, so it has to be stripped first. */
 enum patch_layout {
     PATCH_LAYOUT_NONE,      /* not patched */
     PATCH_LAYOUT_CAVE,      /* into the padding behind a read-only segment; the file did not grow */
     PATCH_LAYOUT_EXTENSION, /* behind the last segment, whose .bss now stands in the file */
+    PATCH_LAYOUT_NEW_SEGMENT, /* into a segment of its own, with a longer program header table */
 };
-const char *patch_layout_name(enum patch_layout layout); /* "none", "cave", "extension" */
+/* "none", "cave", "extension", "new-segment" */
+const char *patch_layout_name(enum patch_layout layout);
 
 /* What patch_prepare() or patch_prepare_revert() did, or found. */
 struct patch_report {
     enum patch_layout layout;
+    bool restored;           /* a revert: the layout is the one that is given up */
     const char *machine;     /* "x86-64", "s390x"; static storage */
     const char *needed_slot; /* "spare", "DT_RELACOUNT", "DT_RELCOUNT" or "present"; static storage */
     size_t redirected;       /* undefined symbols that are redirected */

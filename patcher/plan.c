@@ -8,6 +8,7 @@
 #include "error.h"
 #include "file.h"
 #include "hash.h"
+#include "headers.h"
 #include "runpath.h"
 #include "undo.h"
 
@@ -314,7 +315,8 @@ static bool edit_needed(const struct image *image, uint32_t name, struct plan *p
 static bool encode_table(const struct image *image, const struct strings *strings,
                          const struct undo_run *runs, struct plan *plan, struct patch_error *error)
 {
-    plan->table = calloc(1, plan->table_size);
+    plan->area_size = layout_area(image, &plan->place, plan->table_size);
+    plan->table = calloc(1, plan->area_size);
     if (plan->table == NULL)
         return error_memory(error);
     if (!image_load(image, 0, image->size, error))
@@ -323,6 +325,9 @@ static bool encode_table(const struct image *image, const struct strings *string
     memcpy(plan->table + image->strings.size, strings->text, strings->size);
     undo_encode(image, &plan->place, plan->table_size, runs, plan->edit_count,
                 plan->table + plan->record);
+    if (plan->place.layout == PATCH_LAYOUT_NEW_SEGMENT)
+        headers_encode(image, &plan->place, plan->table_size,
+                       plan->table + (plan->place.headers_offset - plan->place.offset));
     return true;
 }
 
@@ -338,7 +343,7 @@ static bool try_place(const struct image *image, const struct strings *strings,
     *fits = false;
     plan->place = place;
     /* Their number and places count now; the values follow from the size. */
-    if (place.layout == PATCH_LAYOUT_EXTENSION)
+    if (place.layout != PATCH_LAYOUT_CAVE)
         plan->place.insertion_size = 1;
     if (!edits_add_place(image, plan, error) || !edits_runs(image, plan, &runs, error))
         goto out;

@@ -33,7 +33,7 @@ bool rewrite_apply(const struct image *image, const struct plan *plan, uint8_t *
         uint64_t at = edit->offset + (edit->offset >= hole ? place->insertion_size : 0);
         memcpy(out + at, edit->bytes, edit->size);
     }
-    memcpy(out + place->offset, plan->table, plan->table_size);
+    memcpy(out + place->offset, plan->table, plan->area_size);
     undo_seal(out, total, place->offset + plan->record);
     *bytes = out;
     *size = total;

@@ -153,7 +153,7 @@ static bool makes_sense(const struct header *header, uint64_t room)
            header->table_offset <= header->patched_size &&
            header->table_size <= header->patched_size - header->table_offset &&
            header->size <= header->table_size &&
-           (header->layout == PATCH_LAYOUT_CAVE || header->layout == PATCH_LAYOUT_EXTENSION);
+           header->layout >= PATCH_LAYOUT_CAVE && header->layout <= PATCH_LAYOUT_NEW_SEGMENT;
 }
 
 bool undo_find(const struct image *image, struct undo *undo)

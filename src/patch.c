@@ -54,6 +54,8 @@ static void describe(const struct report *report, const struct settings *setting
     report_detail(report, "  machine %s, DT_NEEDED slot: %s", facts->machine, facts->needed_slot);
     for (size_t i = 0; i < facts->redirected; i++)
         report_detail(report, "  %s", facts->names[i]);
+    if (rewriting_warning(facts) != NULL && settings->verbosity >= 0)
+        message(file->target, "warning: %s", rewriting_warning(facts));
 }
 
 /* Copies whose runtime stands at a place of their own find each other the same way. */
@@ -75,10 +77,23 @@ static enum exit_status run(const struct settings *settings)
 }
 
 static const struct option_row *const options[] = {
-    &option_output,        &option_folder,  &option_deps,      &option_runtime_file,
-    &option_hooks,         &option_runtime, &option_bss_limit, &option_allow_hard_links,
-    &option_allow_overlay, &option_dry_run, &option_json,      &option_quiet,
-    &option_verbose,       &option_help,    &option_version,   NULL,
+    &option_output,
+    &option_folder,
+    &option_deps,
+    &option_runtime_file,
+    &option_hooks,
+    &option_runtime,
+    &option_bss_limit,
+    &option_allow_hard_links,
+    &option_allow_overlay,
+    &option_no_new_segment,
+    &option_dry_run,
+    &option_json,
+    &option_quiet,
+    &option_verbose,
+    &option_help,
+    &option_version,
+    NULL,
 };
 
 const struct command command_patch = {"patch", "FILE...",

@@ -22,6 +22,24 @@ const char *rewriting_name(const struct transaction_file *file, char *text, size
     return text;
 }
 
+const char *rewriting_warning(const struct patch_report *facts)
+{
+    if (facts->layout != PATCH_LAYOUT_NEW_SEGMENT || facts->restored)
+        return NULL;
+    return "strip and objcopy would destroy it, as its program header table moved; strip the "
+           "original "
+           "(greenify revert) and patch again";
+}
+
+static void put_warnings(struct report *report, json_t *object, const struct patch_report *facts)
+{
+    json_t *warnings = json_array();
+
+    if (rewriting_warning(facts) != NULL)
+        report_add(report, warnings, report_string(rewriting_warning(facts)));
+    report_put(report, object, "warnings", warnings);
+}
+
 static void put_report(struct report *report, json_t *object, const struct patch_report *facts)
 {
     report_put(report, object, "machine", report_string(facts->machine));
@@ -92,6 +110,8 @@ void rewriting_put(struct report *report, const struct transaction_file *file)
     report_put(report, object, "outcome", json_string(states[file->state].name));
     if (states[file->state].has_facts)
         put_report(report, object, &file->report);
+    if (file->state == TRANSACTION_READY || file->state == TRANSACTION_WRITTEN)
+        put_warnings(report, object, &file->report);
     if (file->state == TRANSACTION_FAILED)
         report_put(report, object, "error", report_failure(&file->error));
 }

@@ -37,6 +37,9 @@ enum exit_status rewriting_run(const struct settings *settings, const struct rew
 /* "FILE", or "FILE -> COPY" for a copy, into `text`, cut to `size`. Returns `text`. */
 const char *rewriting_name(const struct transaction_file *file, char *text, size_t size);
 
+/* What the user of the new file has to know, or NULL. */
+const char *rewriting_warning(const struct patch_report *facts);
+
 /* "s" where `count` wants the plural. */
 const char *plural(size_t count);
 

@@ -280,6 +280,22 @@ void fixture_drop_sections(struct fixture *fixture)
     fixture->size = end;
 }
 
+void fixture_move_headers(struct fixture *fixture, size_t count)
+{
+    const Elf64_Ehdr *header = fixture_header(fixture);
+    uint64_t from = header->e_phoff;
+    uint64_t to = (fixture->size + 7) & ~(uint64_t)7;
+    uint64_t size = header->e_phnum * sizeof(Elf64_Phdr);
+
+    fixture->bytes = realloc(fixture->bytes, to + count * sizeof(Elf64_Phdr));
+    ck_assert_ptr_nonnull(fixture->bytes);
+    memset(fixture->bytes + fixture->size, 0, to + count * sizeof(Elf64_Phdr) - fixture->size);
+    memcpy(fixture->bytes + to, fixture->bytes + from, size);
+    fixture_header(fixture)->e_phoff = to;
+    fixture_header(fixture)->e_phnum = (Elf64_Half)count;
+    fixture->size = to + count * sizeof(Elf64_Phdr);
+}
+
 uint32_t fixture_symbol(const struct image *image, const char *name)
 {
     for (uint32_t i = 0; i < image->symbol_count; i++)

@@ -70,6 +70,9 @@ void fixture_fill_caves(struct fixture *fixture);
 /* Takes the section headers away, and what stands behind the last segment. */
 void fixture_drop_sections(struct fixture *fixture);
 
+/* Copies the program header table to the end of the file and makes it `count` entries long. */
+void fixture_move_headers(struct fixture *fixture, size_t count);
+
 /* Index of the dynamic symbol with this name; fails the test without. */
 uint32_t fixture_symbol(const struct image *image, const char *name);
 

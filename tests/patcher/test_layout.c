@@ -7,13 +7,33 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* Without the last resort, which serves nearly everything. */
 static struct layout_place *candidates(const struct image *image, size_t *count)
 {
+    struct patch_options options = fixture_options;
     struct layout_place *places;
     struct patch_error error;
 
-    ck_assert(layout_candidates(image, &fixture_options, &places, count, &error));
+    options.no_new_segment = true;
+    ck_assert(layout_candidates(image, &options, &places, count, &error));
     return places;
+}
+
+/* The last candidate of all. */
+static bool last_resort(const struct image *image, const struct patch_options *options,
+                        struct layout_place *place, struct patch_error *error)
+{
+    struct layout_place *places;
+    size_t count;
+
+    ck_assert(layout_candidates(image, options, &places, &count, error));
+    bool found = count > 0 && places[count - 1].layout == PATCH_LAYOUT_NEW_SEGMENT;
+    if (found)
+        *place = places[count - 1];
+    for (size_t i = 0; i + 1 < count; i++)
+        ck_assert_int_ne(places[i].layout, PATCH_LAYOUT_NEW_SEGMENT);
+    free(places);
+    return found;
 }
 
 START_TEST(caves_come_before_the_extension_and_executable_ones_last)
@@ -135,18 +155,123 @@ START_TEST(something_across_the_end_of_the_last_segment_forbids_the_extension)
     struct fixture f;
     struct layout_place *places;
     struct patch_error error = {0};
+    struct patch_options options = fixture_options;
     size_t count;
 
+    options.no_new_segment = true;
     fixture_load(&f, "libno_cave.so");
     Elf64_Shdr *comment = fixture_section(&f, ".comment");
     comment->sh_offset -= 8;
     comment->sh_size += 8;
     struct image *image = fixture_parse(&f);
-    ck_assert(layout_candidates(image, &fixture_options, &places, &count, &error));
+    ck_assert(layout_candidates(image, &options, &places, &count, &error));
     ck_assert(count == 0 || places[count - 1].layout == PATCH_LAYOUT_CAVE);
     ck_assert_int_eq(error.code, PATCH_NO_ROOM);
     ck_assert_uint_eq(error.offset, fixture_offset(&f, fixture_segment(&f, PT_LOAD, 1)));
     free(places);
+    image_destroy(image);
+    fixture_finish(&f);
+}
+END_TEST
+
+/* --- new segment -------------------------------------------------------------------------------
+ */
+
+START_TEST(a_new_segment_is_the_last_resort_and_can_be_forbidden)
+{
+    struct patch_options options = fixture_options;
+    struct patch_error error = {0};
+    struct layout_place place;
+    struct fixture f;
+
+    fixture_load(&f, "liblarge_bss.so");
+    struct image *image = fixture_parse(&f);
+    ck_assert(last_resort(image, &options, &place, &error));
+    options.no_new_segment = true;
+    ck_assert(!last_resort(image, &options, &place, &error));
+    ck_assert_int_eq(error.code, PATCH_NO_ROOM);
+    image_destroy(image);
+    fixture_finish(&f);
+}
+END_TEST
+
+START_TEST(a_new_segment_lies_behind_all_pages_and_agrees_modulo_the_largest)
+{
+    static const uint64_t pages[] = {0x1000, 0x10000, 0x200000};
+
+    for (size_t i = 0; i < 3; i++) {
+        struct patch_error error = {0};
+        struct layout_place place;
+        struct fixture f;
+
+        fixture_load(&f, "liblarge_bss.so");
+        fixture_segment(&f, PT_LOAD, 0)->p_align = pages[i];
+        struct image *image = fixture_parse(&f);
+        const Elf64_Phdr *last = fixture_segment(&f, PT_LOAD, 1);
+        ck_assert_uint_eq(layout_largest_page(image), pages[i]);
+        ck_assert(last_resort(image, &fixture_options, &place, &error));
+        ck_assert(layout_fit(image, &place, 1001));
+        ck_assert_uint_eq(place.segment, 2);
+        ck_assert_uint_eq(place.insertion_offset, f.size);
+        ck_assert_uint_eq(place.address % pages[i], place.offset % pages[i]);
+        ck_assert_uint_ge(place.address / pages[i] * pages[i], last->p_vaddr + last->p_memsz);
+        ck_assert_uint_lt(place.address - last->p_vaddr - last->p_memsz, 2 * pages[i]);
+        ck_assert_uint_ge(place.headers_offset, place.offset + 1001);
+        ck_assert_uint_eq(place.headers_offset % 8, 0);
+        ck_assert_uint_eq(place.headers_address - place.address,
+                          place.headers_offset - place.offset);
+        image_destroy(image);
+        fixture_finish(&f);
+    }
+}
+END_TEST
+
+/* Kernels before 5.18 tell a program that its headers are where this difference says. */
+START_TEST(the_new_table_of_a_program_is_where_old_kernels_look_for_it)
+{
+    struct patch_options options = fixture_options;
+    struct patch_error error = {0};
+    struct layout_place place;
+    struct fixture f;
+
+    fixture_load(&f, "program_pie");
+    fixture_move_headers(&f, fixture_header(&f)->e_phnum);
+    struct image *image = fixture_parse(&f);
+    ck_assert(last_resort(image, &options, &place, &error));
+    ck_assert(layout_fit(image, &place, 1001));
+    const Elf64_Phdr *first = fixture_segment(&f, PT_LOAD, 0);
+    const Elf64_Phdr *last = fixture_segment(&f, PT_LOAD, 3);
+    ck_assert_uint_eq(place.headers_address - place.headers_offset,
+                      first->p_vaddr - first->p_offset);
+    ck_assert_uint_ge(place.address, last->p_vaddr + last->p_memsz);
+    image_destroy(image);
+
+    fixture_segment(&f, PT_LOAD, 3)->p_memsz = 1 << 20;
+    options.bss_limit = 1 << 19;
+    image = fixture_parse(&f);
+    ck_assert(!last_resort(image, &options, &place, &error));
+    ck_assert_int_eq(error.code, PATCH_NO_ROOM);
+    ck_assert_ptr_nonnull(strstr(error.reason, "hole"));
+    options.bss_limit = 1 << 21;
+    ck_assert(last_resort(image, &options, &place, &error));
+    ck_assert_uint_ge(place.offset, 1 << 20);
+    image_destroy(image);
+    fixture_finish(&f);
+}
+END_TEST
+
+START_TEST(a_table_of_the_most_program_headers_cannot_grow)
+{
+    struct patch_error error = {0};
+    struct layout_place place;
+    struct fixture f;
+
+    fixture_load(&f, "liblazy.so");
+    fixture_move_headers(&f, 1024);
+    struct image *image = fixture_parse(&f);
+    ck_assert(!last_resort(image, &fixture_options, &place, &error));
+    ck_assert_int_eq(error.code, PATCH_NO_ROOM);
+    ck_assert_uint_eq(error.offset, image->header.e_phoff);
     image_destroy(image);
     fixture_finish(&f);
 }
@@ -157,6 +282,7 @@ START_TEST(layouts_have_names)
     ck_assert_str_eq(patch_layout_name(PATCH_LAYOUT_NONE), "none");
     ck_assert_str_eq(patch_layout_name(PATCH_LAYOUT_CAVE), "cave");
     ck_assert_str_eq(patch_layout_name(PATCH_LAYOUT_EXTENSION), "extension");
+    ck_assert_str_eq(patch_layout_name(PATCH_LAYOUT_NEW_SEGMENT), "new-segment");
     ck_assert_str_eq(patch_layout_name((enum patch_layout)9), "unknown");
 }
 END_TEST
@@ -170,6 +296,10 @@ int main(void)
         a_table_that_is_larger_than_the_cave_does_not_fit,
         the_extension_lies_behind_bss_and_congruent_to_its_address,
         something_across_the_end_of_the_last_segment_forbids_the_extension,
+        a_new_segment_is_the_last_resort_and_can_be_forbidden,
+        a_new_segment_lies_behind_all_pages_and_agrees_modulo_the_largest,
+        the_new_table_of_a_program_is_where_old_kernels_look_for_it,
+        a_table_of_the_most_program_headers_cannot_grow,
         layouts_have_names,
     };
     return FIXTURE_RUN("layout", tests);

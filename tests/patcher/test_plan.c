@@ -185,12 +185,18 @@ START_TEST(a_bss_above_the_limit_is_no_room)
 
     fixture_load(&f, "libbss.so");
     options.bss_limit = 19999;
+    options.no_new_segment = true;
     struct patch_error error = fixture_refusal(&f, &options);
     check_code(&error, PATCH_NO_ROOM);
     ck_assert_uint_eq(error.offset, fixture_offset(&f, fixture_segment(&f, PT_LOAD, 1)));
     ck_assert_ptr_nonnull(strstr(error.reason, "19999"));
+    options.no_new_segment = false;
+    fixture_patch(&f, &options, &patched);
+    ck_assert_uint_eq(fixture_header(&patched)->e_phnum, fixture_header(&f)->e_phnum + 1);
+    fixture_finish(&patched);
     options.bss_limit = 1 << 20;
     fixture_patch(&f, &options, &patched);
+    ck_assert_uint_eq(fixture_header(&patched)->e_phnum, fixture_header(&f)->e_phnum);
     fixture_finish(&patched);
     fixture_finish(&f);
 }

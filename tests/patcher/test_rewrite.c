@@ -31,6 +31,9 @@ static const struct pair pairs[] = {
     {"libno_cave.so", PATCH_LAYOUT_EXTENSION, "ABS64 ABS64 JUMP_SLOT", "JUMP_SLOT", "GLOB_DAT"},
     {"libbss.so", PATCH_LAYOUT_EXTENSION, "ABS64 ABS64 JUMP_SLOT", "JUMP_SLOT", "GLOB_DAT"},
     {"libtls_bss.so", PATCH_LAYOUT_EXTENSION, "ABS64 ABS64 JUMP_SLOT", "JUMP_SLOT", "GLOB_DAT"},
+    {"liblarge_bss.so", PATCH_LAYOUT_NEW_SEGMENT, "ABS64 ABS64 JUMP_SLOT", "JUMP_SLOT", "GLOB_DAT"},
+    {"liblarge_bss_sysv_hash.so", PATCH_LAYOUT_NEW_SEGMENT, NULL, NULL, NULL},
+    {"liblarge_bss_now.so", PATCH_LAYOUT_NEW_SEGMENT, NULL, NULL, NULL},
 };
 
 static const struct pair aarch64_pairs[] = {
@@ -102,13 +105,18 @@ static void allow_section_symbols(uint8_t *allowed, const struct image *image)
 }
 
 /* What the design lets a patch change in the original's bytes. */
-static uint8_t *allowed_changes(const struct image *image)
+static uint8_t *allowed_changes(const struct image *image, enum patch_layout layout)
 {
     const size_t *sizes = image->codec->sizes;
     uint8_t *allowed = calloc(1, image->size);
 
-    allow_member(allowed, image, 0, CODEC_E_SHOFF);
-    allow(allowed, image->header.e_phoff, image->segment_count * sizes[CODEC_SEGMENT]);
+    if (layout == PATCH_LAYOUT_NEW_SEGMENT) {
+        allow_member(allowed, image, 0, CODEC_E_PHOFF);
+        allow_member(allowed, image, 0, CODEC_E_PHNUM);
+    } else {
+        allow_member(allowed, image, 0, CODEC_E_SHOFF);
+        allow(allowed, image->header.e_phoff, image->segment_count * sizes[CODEC_SEGMENT]);
+    }
     allow(allowed, image->header.e_shoff, image->section_count * sizes[CODEC_SECTION]);
     allow(allowed, image->dynamic_offset, image->dynamic_capacity * sizes[CODEC_DYNAMIC]);
     allow(allowed, image->hash.offset, image->hash.size);
@@ -121,12 +129,13 @@ static uint8_t *allowed_changes(const struct image *image)
     return allowed;
 }
 
-static void check_only_allowed_bytes_differ(const struct image *before, const struct image *after)
+static void check_only_allowed_bytes_differ(const struct image *before, const struct image *after,
+                                            enum patch_layout layout)
 {
-    uint8_t *allowed = allowed_changes(before);
+    uint8_t *allowed = allowed_changes(before, layout);
     uint64_t insertion = before->size;
 
-    if (after->size != before->size)
+    if (layout == PATCH_LAYOUT_EXTENSION)
         for (size_t i = 0; i < before->segment_count; i++)
             if (before->segments[i].p_type == PT_LOAD)
                 insertion = before->segments[i].p_offset + before->segments[i].p_filesz;
@@ -171,6 +180,45 @@ static void check_needed(const struct image *before, const struct image *after)
     ck_assert_uint_eq(count, old_count + 1);
     ck_assert_str_eq(last, "libgreen.so.1");
     ck_assert_uint_lt(after->dynamic_count, after->dynamic_capacity);
+}
+
+static void check_same_segment(const Elf64_Phdr *a, const Elf64_Phdr *b)
+{
+    ck_assert_uint_eq(a->p_type, b->p_type);
+    ck_assert_uint_eq(a->p_flags, b->p_flags);
+    ck_assert_uint_eq(a->p_align, b->p_align);
+    ck_assert_uint_eq(a->p_vaddr, b->p_vaddr);
+    ck_assert_uint_eq(a->p_paddr, b->p_paddr);
+}
+
+/* The old ones in their order; a new one comes behind the last PT_LOAD, is read-only and holds the
+ * new table and the strings. */
+static void check_segments(const struct image *before, const struct image *after,
+                           enum patch_layout layout)
+{
+    bool added = layout == PATCH_LAYOUT_NEW_SEGMENT;
+    size_t last = 0;
+    size_t k = 0;
+
+    ck_assert_uint_eq(after->segment_count, before->segment_count + added);
+    for (size_t i = 0; i < before->segment_count; i++)
+        if (before->segments[i].p_type == PT_LOAD)
+            last = i;
+    for (size_t i = 0; i < before->segment_count; i++, k++) {
+        check_same_segment(&before->segments[i], &after->segments[k]);
+        k += added && i == last;
+    }
+    if (!added)
+        return;
+    const Elf64_Phdr *s = &after->segments[last + 1];
+    uint64_t end = s->p_offset + s->p_filesz;
+    ck_assert_uint_eq(s->p_type, PT_LOAD);
+    ck_assert_uint_eq(s->p_flags, PF_R);
+    ck_assert_uint_eq(s->p_filesz, s->p_memsz);
+    ck_assert_uint_ge(after->header.e_phoff, s->p_offset);
+    ck_assert_uint_eq(image_segment_offset(after, after->segment_count), end);
+    ck_assert_uint_eq(after->strings.offset, s->p_offset);
+    ck_assert_uint_le(after->size - end, 8);
 }
 
 /* The string table is the old one with more behind it, where both kinds of header say it is. */
@@ -220,7 +268,8 @@ static void check_patching(const struct fixture *original, const struct pair *pa
     struct image *before = fixture_parse(original);
     struct image *after = fixture_parse(&patched);
     ck_assert_int_eq(after->size == before->size, pair->layout == PATCH_LAYOUT_CAVE);
-    check_only_allowed_bytes_differ(before, after);
+    check_only_allowed_bytes_differ(before, after, pair->layout);
+    check_segments(before, after, pair->layout);
     check_symbols(before, after);
     check_needed(before, after);
     if (before->section_count != 0)
@@ -335,6 +384,60 @@ START_TEST(extension_keeps_the_alignment_of_what_moves)
 }
 END_TEST
 
+/* Nothing maps the table then; the loader reads it from the file. */
+START_TEST(program_headers_at_the_end_of_the_file_move_into_a_new_segment)
+{
+    const struct pair pair = {"liblazy.so", PATCH_LAYOUT_NEW_SEGMENT, NULL, NULL, NULL};
+    struct fixture original;
+
+    fixture_load(&original, pair.fixture);
+    fixture_fill_caves(&original);
+    fixture_move_headers(&original, fixture_header(&original)->e_phnum);
+    check_patching(&original, &pair);
+    fixture_finish(&original);
+}
+END_TEST
+
+START_TEST(the_program_header_of_the_table_follows_it)
+{
+    struct fixture original, patched;
+
+    fixture_load(&original, "program_pie");
+    fixture_fill_caves(&original);
+    fixture_move_headers(&original, fixture_header(&original)->e_phnum);
+    fixture_patch(&original, &fixture_options, &patched);
+    const Elf64_Phdr *table = fixture_segment(&patched, PT_PHDR, 0);
+    struct image *image = fixture_parse(&patched);
+    uint64_t offset;
+    ck_assert_uint_eq(table->p_offset, image->header.e_phoff);
+    ck_assert_uint_eq(table->p_filesz, image->segment_count * sizeof(Elf64_Phdr));
+    ck_assert_uint_eq(table->p_memsz, table->p_filesz);
+    ck_assert(image_offset(image, table->p_vaddr, table->p_memsz, &offset));
+    ck_assert_uint_eq(offset, table->p_offset);
+    image_destroy(image);
+    fixture_finish(&original);
+    fixture_finish(&patched);
+}
+END_TEST
+
+/* A payload is looked for at the end. */
+START_TEST(a_new_segment_stands_before_an_overlay)
+{
+    struct patch_options options = fixture_options;
+    struct fixture f, patched;
+
+    options.allow_overlay = true;
+    fixture_load(&f, "liblarge_bss.so");
+    f.bytes = realloc(f.bytes, f.size + 3);
+    memcpy(f.bytes + f.size, "abc", 3);
+    f.size += 3;
+    fixture_patch(&f, &options, &patched);
+    ck_assert_mem_eq(patched.bytes + patched.size - 3, "abc", 3);
+    fixture_finish(&f);
+    fixture_finish(&patched);
+}
+END_TEST
+
 START_TEST(equal_inputs_give_equal_outputs)
 {
     struct fixture original, first, second;
@@ -383,7 +486,23 @@ START_TEST(a_machine_is_read_with_its_class_and_order)
 }
 END_TEST
 
-/* As it is, without section headers, and with the padding used up, so that it must be extended. */
+/* Makes .bss larger than any extension may be. */
+static void enlarge_bss(struct fixture *f)
+{
+    struct image *image = fixture_parse(f);
+    struct codec_place place = codec_place(image->codec, CODEC_P_MEMSZ);
+    size_t last = 0;
+
+    for (size_t i = 0; i < image->segment_count; i++)
+        if (image->segments[i].p_type == PT_LOAD)
+            last = i;
+    codec_put_number(image->codec, f->bytes + image_segment_offset(image, last) + place.offset,
+                     place.width, 200000000);
+    image_destroy(image);
+}
+
+/* As it is, without section headers, with the padding used up, so that it must be extended, and
+ * with a large .bss besides. */
 static void check_machine(const char *variant, const char *recv, const char *send, const char *poll)
 {
     char name[64];
@@ -392,6 +511,7 @@ static void check_machine(const char *variant, const char *recv, const char *sen
     snprintf(name, sizeof(name), "lib%s%s.so", machine->name, variant);
     struct pair cave = {name, PATCH_LAYOUT_CAVE, recv, send, poll};
     struct pair extension = {name, PATCH_LAYOUT_EXTENSION, recv, send, poll};
+    struct pair added = {name, PATCH_LAYOUT_NEW_SEGMENT, recv, send, poll};
     check_pair(&cave, false);
     check_pair(&cave, true);
     fixture_load(&f, name);
@@ -399,6 +519,13 @@ static void check_machine(const char *variant, const char *recv, const char *sen
     check_patching(&f, &extension);
     fixture_drop_sections(&f);
     check_patching(&f, &extension);
+    enlarge_bss(&f);
+    check_patching(&f, &added);
+    fixture_finish(&f);
+    fixture_load(&f, name);
+    fixture_fill_caves(&f);
+    enlarge_bss(&f);
+    check_patching(&f, &added);
     fixture_finish(&f);
 }
 
@@ -460,6 +587,9 @@ int main(int argc, char **argv)
         renamed_symbols_are_found_in_the_rebuilt_hash_table,
         extension_materialises_bss_as_zeros_and_keeps_the_section_nobits,
         extension_keeps_the_alignment_of_what_moves,
+        program_headers_at_the_end_of_the_file_move_into_a_new_segment,
+        the_program_header_of_the_table_follows_it,
+        a_new_segment_stands_before_an_overlay,
         equal_inputs_give_equal_outputs,
     };
     const TTest *const aarch64[] = {aarch64_fixtures_change_as_they_must};
