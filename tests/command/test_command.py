@@ -456,7 +456,7 @@ class Reports(Case):
         (entry,) = report["files"]
         self.assertEqual(set(entry), {"file", "output", "outcome", "machine", "layout",
                                       "needed_slot", "redirected", "relocations", "size_before",
-                                      "size_after", "names"})
+                                      "size_after", "names", "warnings"})
         self.assertEqual(entry["names"], ["recv", "sleep"])
         self.assertEqual((entry["redirected"], entry["relocations"]), (2, 2))
         self.assertEqual((entry["outcome"], entry["machine"]), ("written", "x86-64"))
