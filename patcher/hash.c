@@ -86,7 +86,7 @@ bool hash_unlink(const struct image *image, struct hash_table *table, uint8_t *m
             }
         }
     }
-    for (uint32_t i = 0; i < table->chains; i++)
+    for (uint32_t i = 0; i < image->symbol_count; i++)
         moved[i] = moved[i] == FOUND;
     return true;
 }
