@@ -126,12 +126,11 @@ static bool add_string_section(const struct image *image, struct plan *plan, uin
 static bool add_sections(const struct image *image, struct plan *plan, struct patch_error *error)
 {
     const struct layout_place *place = &plan->place;
-    const Elf64_Shdr *strings = image_string_section(image);
 
     for (size_t i = 0; i < image->section_count; i++) {
         uint64_t header = image_section_offset(image, i);
         bool done = true;
-        if (&image->sections[i] == strings)
+        if (image_is_string_section(image, i))
             done = add_string_section(image, plan, header, error);
         else if (layout_moves_section(image, place, i))
             done = edits_add_member(image, plan, header, CODEC_SH_OFFSET,

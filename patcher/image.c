@@ -642,14 +642,21 @@ const char *image_section_name(const struct image *image, size_t index)
     return (const char *)image->bytes + place;
 }
 
+bool image_is_string_section(const struct image *image, size_t index)
+{
+    const struct image_table *strings = &image->strings;
+    const Elf64_Shdr *s = &image->sections[index];
+
+    return s->sh_addr == strings->address &&
+           ((s->sh_type == SHT_STRTAB && (s->sh_flags & SHF_ALLOC) != 0) ||
+            (s->sh_offset == strings->offset && s->sh_size == strings->size));
+}
+
 const Elf64_Shdr *image_string_section(const struct image *image)
 {
-    for (size_t i = 0; i < image->section_count; i++) {
-        const Elf64_Shdr *s = &image->sections[i];
-        if (s->sh_type == SHT_STRTAB && (s->sh_flags & SHF_ALLOC) != 0 &&
-            s->sh_addr == image->strings.address)
-            return s;
-    }
+    for (size_t i = 0; i < image->section_count; i++)
+        if (image_is_string_section(image, i))
+            return &image->sections[i];
     return NULL;
 }
 

@@ -134,7 +134,11 @@ const char *image_soname(const struct image *image); /* or NULL */
 /* "" when it has none. */
 const char *image_section_name(const struct image *image, size_t index);
 
-/* Header of the section that is .dynstr; NULL without section headers. */
+/* Whether this is a header of .dynstr, whatever its name: it may be that there are several, or that
+ * it has lost its type or flags. */
+bool image_is_string_section(const struct image *image, size_t index);
+
+/* The first of them; NULL without section headers. */
 const Elf64_Shdr *image_string_section(const struct image *image);
 
 /* First byte behind everything that the headers describe. */
