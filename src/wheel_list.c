@@ -199,9 +199,9 @@ static bool read_names(struct wheel_list *list, const char *path, const struct s
 static bool judge_names(struct wheel_list *list, const struct settings *settings,
                         struct patch_error *error)
 {
-    qsort(list->names, list->count, sizeof(*list->names), compare_names);
     if (list->info == NULL)
         return wheel_refuse(error, PATCH_PACKAGE, "has no *.dist-info/RECORD: it is no wheel");
+    qsort(list->names, list->count, sizeof(*list->names), compare_names);
     for (size_t i = 0; i < list->count; i++) {
         if (i > 0 && strcmp(list->names[i], list->names[i - 1]) == 0)
             return wheel_refuse(error, PATCH_PACKAGE, "'%.160s' is there twice", list->names[i]);
