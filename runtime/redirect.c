@@ -6,6 +6,7 @@
  */
 #include "green.h"
 #include "hook_table.h"
+#include "loaded.h"
 #include "relocation.h"
 
 #include <dlfcn.h>
@@ -43,24 +44,10 @@ static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 struct library {
     const char *wanted; /* by the caller */
     const char *path;
-    ElfW(Addr) base;
-    const ElfW(Dyn) * dynamic;
-    const ElfW(Sym) * symbols;
-    const char *strings;
-    struct {
-        const ElfW(Rela) * entries;
-        size_t count;
-    } tables[2];                            /* DT_RELA, DT_JMPREL */
+    struct loaded object;
     uintptr_t relro_start, relro_end;       /* made read-only after relocation */
     uintptr_t writable_start, writable_end; /* from the first writable segment to the last */
 };
-
-static const char *base_name(const char *path)
-{
-    const char *slash = strrchr(path, '/');
-
-    return slash == NULL ? path : slash + 1;
-}
 
 static bool is_same_file(const char *a, const char *b)
 {
@@ -78,16 +65,16 @@ static bool is_wanted(const char *wanted, const char *path)
     if (path == NULL || path[0] == '\0')
         return false;
     if (strchr(wanted, '/') == NULL)
-        return strcmp(wanted, base_name(path)) == 0;
+        return strcmp(wanted, loaded_base_name(path)) == 0;
     return strcmp(wanted, path) == 0 || is_same_file(wanted, path);
 }
 
 static void note_segment(struct library *library, const ElfW(Phdr) * segment)
 {
-    uintptr_t start = library->base + segment->p_vaddr, end = start + segment->p_memsz;
+    uintptr_t start = library->object.base + segment->p_vaddr, end = start + segment->p_memsz;
 
     if (segment->p_type == PT_DYNAMIC)
-        library->dynamic = (const ElfW(Dyn) *)start;
+        library->object.dynamic = (const ElfW(Dyn) *)start;
     if (segment->p_type == PT_GNU_RELRO) {
         library->relro_start = start;
         library->relro_end = end;
@@ -106,42 +93,11 @@ static int find(struct dl_phdr_info *info, size_t size, void *found)
     (void)size;
     if (!is_wanted(library->wanted, info->dlpi_name))
         return 0;
-    library->base = info->dlpi_addr;
+    library->object.base = info->dlpi_addr;
     library->path = info->dlpi_name;
     for (int i = 0; i < info->dlpi_phnum; i++)
         note_segment(library, &info->dlpi_phdr[i]);
-    return library->dynamic != NULL;
-}
-
-/* The loader relocates the addresses in most dynamic sections, but not in all. */
-static uintptr_t address(const struct library *library, ElfW(Addr) value)
-{
-    return value >= library->base ? value : library->base + value;
-}
-
-static void read_dynamic(struct library *library)
-{
-    size_t sizes[2] = {0, 0};
-
-    for (const ElfW(Dyn) *entry = library->dynamic; entry->d_tag != DT_NULL; entry++) {
-        uintptr_t place = address(library, entry->d_un.d_ptr);
-
-        if (entry->d_tag == DT_SYMTAB)
-            library->symbols = (const ElfW(Sym) *)place;
-        else if (entry->d_tag == DT_STRTAB)
-            library->strings = (const char *)place;
-        else if (entry->d_tag == DT_RELA)
-            library->tables[0].entries = (const ElfW(Rela) *)place;
-        else if (entry->d_tag == DT_JMPREL)
-            library->tables[1].entries = (const ElfW(Rela) *)place;
-        else if (entry->d_tag == DT_RELASZ)
-            sizes[0] = entry->d_un.d_val;
-        else if (entry->d_tag == DT_PLTRELSZ)
-            sizes[1] = entry->d_un.d_val;
-    }
-    for (int i = 0; i < 2; i++)
-        if (library->tables[i].entries != NULL)
-            library->tables[i].count = sizes[i] / sizeof(ElfW(Rela));
+    return library->object.dynamic != NULL;
 }
 
 /* --- writing slots ---------------------------------------------------------------------------- */
@@ -186,16 +142,19 @@ static bool writes_address(const ElfW(Rela) * entry)
 /* Lists every slot of an imported function that has a hook. */
 static int list_slots(const struct library *library, int table, struct redirection *redirection)
 {
-    for (size_t i = 0; i < library->tables[table].count; i++) {
-        const ElfW(Rela) *entry = &library->tables[table].entries[i];
-        const ElfW(Sym) *symbol = &library->symbols[ELF64_R_SYM(entry->r_info)];
-        uintptr_t *place = (uintptr_t *)(library->base + entry->r_offset);
+    const struct loaded *object = &library->object;
+
+    for (size_t i = 0; i < object->tables[table].count; i++) {
+        const ElfW(Rela) *entry = &object->tables[table].entries[i];
+        uintptr_t *place = (uintptr_t *)(object->base + entry->r_offset);
+        const char *name;
         void *hook;
 
-        if (!writes_address(entry) || symbol->st_shndx != SHN_UNDEF ||
-            (uintptr_t)place < library->writable_start || (uintptr_t)place >= library->writable_end)
+        if (!writes_address(entry) || (uintptr_t)place < library->writable_start ||
+            (uintptr_t)place >= library->writable_end)
             continue;
-        hook = hook_table_find(library->strings + symbol->st_name);
+        name = loaded_import(object, ELF64_R_SYM(entry->r_info));
+        hook = name != NULL ? hook_table_find(name) : NULL;
         if (hook != NULL && *place != (uintptr_t)hook + (uintptr_t)entry->r_addend &&
             keep(redirection, place, (uintptr_t)hook + (uintptr_t)entry->r_addend) != 0)
             return -1;
@@ -230,17 +189,14 @@ static int write_slots(const struct library *library, const struct redirection *
 
 /* --- the interface ---------------------------------------------------------------------------- */
 
-/* The hooks themselves call what these import. */
+/* The hooks themselves call what these import; libgreen may bear any file name. */
 static bool is_own_ground(const struct library *library)
 {
-    static const char *const names[] = {"libc.so.", "libev.so.", "ld-linux"};
     Dl_info self;
 
-    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
-        if (strncmp(base_name(library->path), names[i], strlen(names[i])) == 0)
-            return true;
-    return dladdr((void *)green_patch_loaded, &self) != 0 &&
-           (ElfW(Addr))self.dli_fbase == library->base;
+    return loaded_is_ground(loaded_base_name(library->path)) ||
+           (dladdr((void *)green_patch_loaded, &self) != 0 &&
+            (ElfW(Addr))self.dli_fbase == library->object.base);
 }
 
 static int locate(const char *name, struct library *library)
@@ -258,8 +214,7 @@ static int locate(const char *name, struct library *library)
         errno = EPERM;
         return -1;
     }
-    read_dynamic(library);
-    if (library->symbols == NULL || library->strings == NULL) {
+    if (!loaded_read(&library->object, library->object.base, library->object.dynamic)) {
         errno = ENOEXEC;
         return -1;
     }
@@ -281,8 +236,8 @@ static int redirect(const struct library *library)
 
     if (redirection == NULL)
         return -1;
-    redirection->base = library->base;
-    redirection->dynamic = library->dynamic;
+    redirection->base = library->object.base;
+    redirection->dynamic = library->object.dynamic;
     if (list_slots(library, 0, redirection) != 0 || list_slots(library, 1, redirection) != 0 ||
         write_slots(library, redirection, false) != 0) {
         redirection_destroy(redirection);
@@ -321,7 +276,8 @@ static int take_back(const struct library *library)
     while (*link != NULL) {
         struct redirection *redirection = *link;
 
-        if (redirection->base != library->base || redirection->dynamic != library->dynamic) {
+        if (redirection->base != library->object.base ||
+            redirection->dynamic != library->object.dynamic) {
             link = &redirection->next;
             continue;
         }

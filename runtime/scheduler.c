@@ -93,7 +93,7 @@ static void would_block_forever(struct scheduler *scheduler)
         waiter_fail(scheduler->root.waiting, EDEADLK);
 }
 
-/* Somebody waits for a signal, and for nothing else. */
+/* Somebody waits for a signal, if only for the one that ends the program. */
 static void await_signal(struct hub *hub)
 {
     hub->loop->ops->hold(hub->loop);
@@ -116,7 +116,7 @@ static void dispatch(void *argument)
         possible = hub_run(hub, list_empty(&scheduler->ready));
         if (possible || !list_empty(&scheduler->ready) || hub_current() != hub)
             continue;
-        if (hub_awaits_signal(hub))
+        if (hub->waits_forever || hub_awaits_signal(hub))
             await_signal(hub);
         else
             would_block_forever(scheduler);

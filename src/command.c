@@ -12,7 +12,7 @@
 
 static const struct command *const commands[] = {
     &command_patch, &command_scan, &command_verify, &command_revert,
-    &command_hooks, &command_tree, &command_wheel,
+    &command_hooks, &command_run,  &command_tree,   &command_wheel,
 };
 
 #define COMMAND_COUNT (sizeof(commands) / sizeof(commands[0]))

@@ -30,6 +30,7 @@ extern const struct command command_revert;
 extern const struct command command_hooks;
 extern const struct command command_tree;
 extern const struct command command_wheel;
+extern const struct command command_run;
 
 /* The verb called `name`, or NULL. */
 const struct command *command_find(const char *name);

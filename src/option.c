@@ -150,6 +150,41 @@ const struct option_row option_runtime_file = {
     "would find it, or where it stands beside this command)",
     set_runtime_file};
 
+const struct option_row option_runtime_run = {
+    '\0', "runtime-file", "FILE",
+    "the runtime to use, with libgreen-audit.so in the same folder\n"
+    "(default: where it stands beside this command)",
+    set_runtime_file};
+
+static bool set_library(struct settings *settings, const char *value, char *reason, size_t size)
+{
+    size_t count = settings->library_count;
+    char **longer;
+
+    if (!not_empty(value, reason, size))
+        return false;
+    if (strchr(value, ':') != NULL) {
+        snprintf(reason, size, "'%s' contains a colon", value);
+        return false;
+    }
+    longer = reallocarray(settings->libraries, count + 2, sizeof(*longer));
+    if (longer == NULL) {
+        snprintf(reason, size, "out of memory");
+        return false;
+    }
+    longer[count] = (char *)(uintptr_t)value;
+    longer[count + 1] = NULL;
+    settings->libraries = longer;
+    settings->library_count = count + 1;
+    return true;
+}
+
+const struct option_row option_library = {
+    '\0', "library", "NAME",
+    "redirect this library, or the program itself, alone; may be given\n"
+    "several times (default: all but what the runtime stands on)",
+    set_library};
+
 /* A switch: what it sets in `settings`, and its row. It takes no value and cannot fail. */
 #define SWITCH(id, letter, name, assignment, help)                                                 \
     static bool set_##id(struct settings *settings, const char *value, char *reason, size_t size)  \
@@ -175,6 +210,8 @@ SWITCH(unsign, '\0', "drop-signatures", unsign = true,
 SWITCH(dry_run, 'n', "dry-run", dry_run = true, "say what would be done, write nothing");
 SWITCH(load, '\0', "load", load = true,
        "also load the file in a child process and see where each call would go");
+SWITCH(hub, '\0', "hub", hub = true, "give the program's first thread a hub from the start");
+SWITCH(no_children, '\0', "no-children", alone = true, "leave programs alone that COMMAND starts");
 SWITCH(json, '\0', "json", json = true, "print one JSON object");
 SWITCH(quiet, 'q', "quiet", verbosity = -1, "print nothing but errors");
 SWITCH(verbose, 'v', "verbose", verbosity = 1, "print more");

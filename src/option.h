@@ -35,6 +35,10 @@ extern const struct option_row option_strict;
 extern const struct option_row option_unsign;
 extern const struct option_row option_size_limit;
 extern const struct option_row option_runtime_file;
+extern const struct option_row option_runtime_run; /* the same for run */
+extern const struct option_row option_library;
+extern const struct option_row option_hub;
+extern const struct option_row option_no_children;
 extern const struct option_row option_dry_run;
 extern const struct option_row option_load;
 extern const struct option_row option_json;

@@ -41,19 +41,28 @@ static void grammar_finish(struct grammar *grammar)
     free(grammar->letters);
 }
 
-static bool grammar_init(struct grammar *grammar, const struct option_row *const *rows)
+/* The operands of this verb are another command line, which has options of its own. */
+static bool passes_on(const struct command *command)
 {
+    return command == &command_run;
+}
+
+static bool grammar_init(struct grammar *grammar, const struct command *command)
+{
+    const struct option_row *const *rows = command->options;
     size_t count = count_rows(rows);
     struct option *name;
     char *letter;
 
     grammar->rows = rows;
     grammar->names = name = calloc(count + 1, sizeof(*name));
-    grammar->letters = letter = calloc(1, 2 * count + 1);
+    grammar->letters = letter = calloc(1, 2 * count + 2);
     if (name == NULL || letter == NULL) {
         grammar_finish(grammar);
         return false;
     }
+    if (passes_on(command))
+        *letter++ = '+'; /* getopt_long() stops at the first operand */
     for (size_t i = 0; i < count; i++) {
         const struct option_row *row = rows[i];
 
@@ -120,7 +129,7 @@ static bool check_operands(const struct settings *settings, const struct command
     if (command->operands == NULL && settings->file_count > 0)
         message(NULL, "%s takes no file, but '%s' was given", command->name, settings->files[0]);
     else if (command->operands != NULL && settings->file_count == 0)
-        message(NULL, "no file was given");
+        message(NULL, passes_on(command) ? "no command was given" : "no file was given");
     else if (settings->output != NULL && settings->folder != NULL)
         message(NULL, "-o and -d exclude each other");
     else if (settings->output != NULL && settings->file_count > 1)
@@ -152,7 +161,7 @@ bool settings_parse(struct settings *settings, const struct command *command, in
     bool parsed;
 
     *settings = (struct settings){.runtime = SETTINGS_RUNTIME};
-    if (!grammar_init(&grammar, command->options)) {
+    if (!grammar_init(&grammar, command)) {
         message(NULL, "out of memory");
         return false;
     }
@@ -173,6 +182,7 @@ bool settings_parse(struct settings *settings, const struct command *command, in
 void settings_finish(struct settings *settings)
 {
     hooklist_destroy(settings->hooks);
+    free(settings->libraries);
 }
 
 enum { HELP_COLUMN = 28 };

@@ -33,6 +33,10 @@ struct settings {
     bool strict;              /* tree: one refusal fails all */
     bool unsign;              /* wheel: drop signatures */
     uint64_t size_limit;      /* wheel: most bytes that it may unpack to; 0: the default */
+    char **libraries; /* run: those to redirect, ended by NULL; owned, the names are not. NULL: all */
+    size_t library_count;
+    bool hub;                 /* run: the program has one */
+    bool alone;               /* run: the programs that it starts are left alone */
     const char *runtime_file; /* the library to put into a package, or NULL: looked for */
     bool dry_run;
     bool load;

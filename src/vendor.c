@@ -27,8 +27,7 @@ bool vendor_is_platform(const char *soname)
     return false;
 }
 
-/* The runtime beside this command, as built or as installed; false where there is none. */
-static bool find_beside(char *path, size_t size)
+bool vendor_find_beside(char *path, size_t size)
 {
     static const char *const places[] = {"../runtime", "../lib", "../lib/x86_64-linux-gnu",
                                          "../lib/aarch64-linux-gnu", "../lib64"};
@@ -59,7 +58,7 @@ struct patch_closure *vendor_find(const struct patch_closure *closure,
 
     if (path == NULL && closure != NULL)
         path = closure->runtime;
-    if (path == NULL && find_beside(beside, sizeof(beside)))
+    if (path == NULL && vendor_find_beside(beside, sizeof(beside)))
         path = beside;
     if (path == NULL)
         message(settings->runtime, "was not found, so it is not put beside the copies");

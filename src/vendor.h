@@ -8,6 +8,7 @@
 #include "patcher.h"
 
 #include <stdbool.h>
+#include <stddef.h>
 
 struct settings;
 
@@ -19,5 +20,9 @@ bool vendor_is_platform(const char *soname);
  * after a message, when there is none. The caller destroys it. */
 struct patch_closure *vendor_find(const struct patch_closure *closure,
                                   const struct settings *settings);
+
+/* The path of the runtime beside this command, as built or as installed; false where there is none.
+ */
+bool vendor_find_beside(char *path, size_t size);
 
 #endif

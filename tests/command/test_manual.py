@@ -11,7 +11,7 @@ import unittest
 COMMAND = os.environ["GREENIFY"]
 SOURCE = pathlib.Path(os.environ["SOURCE_ROOT"])
 MAN = SOURCE / "man"
-VERBS = ("patch", "scan", "verify", "revert", "hooks", "tree", "wheel")
+VERBS = ("patch", "scan", "verify", "revert", "hooks", "tree", "wheel", "run")
 SECTIONS_1 = ("NAME", "SYNOPSIS", "DESCRIPTION", "EXIT STATUS", "EXAMPLES", "DIAGNOSTICS",
               "SEE ALSO")
 SECTIONS_3 = ("NAME", "LIBRARY", "SYNOPSIS", "DESCRIPTION", "RETURN VALUES", "EXAMPLES", "SEE ALSO")

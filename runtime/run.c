@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * What greenify-run(1) asks of libgreen, by its environment: a hub for the program's first thread
+ * before main() begins, and that the programs it starts are as if there were no greenify.
+ */
+#include "hub.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+/* --- a hub from the start --------------------------------------------------------------------- */
+
+static __thread bool attended; /* this thread's hub was made here */
+
+/* The hub's own descriptors stand above those that the program is going to get: it finds the
+ * numbers that it would find without a hub. */
+static void make_hub(void)
+{
+    enum { NUMBERS = 256 };
+    int taken[NUMBERS], count = 0;
+    int fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+
+    while (fd >= 0 && fd < NUMBERS) {
+        taken[count++] = fd;
+        fd = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+    }
+    if (fd >= 0)
+        close(fd);
+    if (hub_current() == NULL && hub_native() != NULL) {
+        hub_current()->waits_forever = true;
+        attended = true;
+    }
+    while (count > 0)
+        close(taken[--count]);
+}
+
+/* The parent's was forgotten just before (hub.c). */
+static void make_hub_in_child(void)
+{
+    int saved = errno;
+
+    if (attended)
+        make_hub();
+    errno = saved;
+}
+
+/* --- programs that this one starts ------------------------------------------------------------ */
+
+/* Takes `path` out of a list of paths that the loader reads. */
+static void remove_path(const char *variable, const char *path)
+{
+    const char *list = getenv(variable);
+    char *left, *next;
+
+    if (list == NULL || path == NULL)
+        return;
+    left = next = malloc(strlen(list) + 1);
+    if (left == NULL)
+        return;
+    while (*list != '\0') {
+        size_t length = strcspn(list, ": ");
+
+        if (length != strlen(path) || memcmp(list, path, length) != 0) {
+            if (next != left)
+                *next++ = ':';
+            next = mempcpy(next, list, length);
+        }
+        list += length + (list[length] != '\0');
+    }
+    *next = '\0';
+    if (next != left)
+        setenv(variable, left, 1);
+    else
+        unsetenv(variable);
+    free(left);
+}
+
+static void leave_no_trace(void)
+{
+    static const char *const settings[] = {
+        "GREEN_RUN_RUNTIME", "GREEN_RUN_AUDIT",   "GREEN_RUN_HOOKS", "GREEN_RUN_LIBRARIES",
+        "GREEN_RUN_HUB",     "GREEN_RUN_VERBOSE", "GREEN_RUN_ALONE",
+    };
+
+    remove_path("LD_PRELOAD", getenv("GREEN_RUN_RUNTIME"));
+    remove_path("LD_AUDIT", getenv("GREEN_RUN_AUDIT"));
+    for (size_t i = 0; i < sizeof settings / sizeof settings[0]; i++)
+        unsetenv(settings[i]);
+}
+
+__attribute__((constructor)) static void begin(void)
+{
+    int saved = errno;
+    bool wants_hub = secure_getenv("GREEN_RUN_HUB") != NULL;
+
+    if (secure_getenv("GREEN_RUN_ALONE") != NULL)
+        leave_no_trace();
+    if (wants_hub) {
+        make_hub();
+        pthread_atfork(NULL, NULL, make_hub_in_child);
+    }
+    errno = saved;
+}
