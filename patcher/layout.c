@@ -244,6 +244,9 @@ static uint64_t common_alignment(const struct image *image, const struct layout_
     }
     for (size_t i = 0; i < image->segment_count; i++) {
         uint64_t align = image->segments[i].p_align;
+        /* The kernel maps pages, whatever a segment with small alignment says. */
+        if (image->segments[i].p_type == PT_LOAD && align < SMALLEST_PAGE)
+            align = SMALLEST_PAGE;
         if (layout_moves_segment(image, place, i) && align > most && (align & (align - 1)) == 0)
             most = align;
     }
