@@ -8,10 +8,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { MOST = 128 };
+
 /* Names of the checks that failed. */
 struct faults {
-    const char *names[64];
-    char details[64][160];
+    const char *names[MOST];
+    char details[MOST][160];
     size_t count;
 };
 
@@ -20,7 +22,7 @@ static void take_fault(void *context, const char *name, enum patch_verdict verdi
 {
     struct faults *faults = context;
 
-    if (verdict != PATCH_FAULT || faults->count == 64)
+    if (verdict != PATCH_FAULT || faults->count == MOST)
         return;
     faults->names[faults->count] = name;
     strncpy(faults->details[faults->count], detail, sizeof(faults->details[0]) - 1);
@@ -118,26 +120,40 @@ static void require_reverted(const char *path, const struct patch_options *optio
     free(contents);
 }
 
-/* Of the input, which may be sound or not, but is readable since it can be patched. */
+/* Adds those of a file that may be sound or not, but is readable since it can be patched. */
 static void find_faults(const char *path, const struct patch_options *options,
                         struct faults *faults)
 {
     struct patch_error error = {0};
+    size_t known = faults->count;
     bool sound;
 
-    faults->count = 0;
     require_told(patch_verify(path, options, take_fault, faults, &sound, &error), &error,
                  "verify of what can be patched");
-    FUZZ_REQUIRE(sound == (faults->count == 0), "sound and the checks disagree");
+    FUZZ_REQUIRE(sound == (faults->count == known), "sound and the checks disagree");
+}
+
+/* A file that was patched before is planned anew from its original, whose faults count too. */
+static void add_faults_of_original(const struct patch_options *options, const uint8_t *bytes,
+                                   size_t size, struct faults *faults)
+{
+    const char *original = fuzz_write("original", bytes, size);
+    struct patch_error error = {0};
+
+    if (patch_prepare_revert(original, NULL, options, NULL, NULL, &error) != PATCH_READY)
+        return;
+    revert(original, options);
+    find_faults(original, options, faults);
 }
 
 static void try_all(const char *path, const struct patch_options *options, size_t redirected,
                     const uint8_t *bytes, size_t size)
 {
-    struct faults before;
-    struct faults after;
+    struct faults before = {0};
+    struct faults after = {0};
 
     find_faults(path, options, &before);
+    add_faults_of_original(options, bytes, size, &before);
     patch(path, options);
     find_faults(path, options, &after);
     require_no_new_fault(&before, &after);
