@@ -142,7 +142,7 @@ static void tell_missing(const struct patch_closure *closure, const struct setti
     }
 }
 
-bool deps_find(struct deps *deps, const struct settings *settings)
+bool deps_find(struct deps *deps, const struct settings *settings, struct report *report)
 {
     struct patch_options options = settings_patch_options(settings);
     struct patch_error error;
@@ -154,20 +154,18 @@ bool deps_find(struct deps *deps, const struct settings *settings)
         struct patch_closure **closure = &deps->closures[deps->closure_count++];
 
         if (!patch_closure_find(settings->files[i], &options, closure, &error)) {
-            message_failure(settings->files[i], &error);
+            report_unread(report, settings->files[i], &error);
             done = false;
             continue;
         }
         tell_missing(*closure, settings);
         if (!add_closure(deps, *closure) || !add_alias(find_member(deps, &(*closure)->members[0]),
-                                                       last_component(settings->files[i]))) {
-            message(NULL, "out of memory");
-            return false;
-        }
+                                                       last_component(settings->files[i])))
+            return report_stop(report, NULL, PATCH_MEMORY, "out of memory");
     }
     if (deps->closures == NULL)
-        message(NULL, "out of memory");
-    return deps->closures != NULL && done;
+        return report_stop(report, NULL, PATCH_MEMORY, "out of memory");
+    return done;
 }
 
 void deps_finish(struct deps *deps)
@@ -256,7 +254,7 @@ void deps_choose_standing_alone(struct deps *deps, const struct settings *settin
 /* --- transaction ------------------------------------------------------------------------------ */
 
 static bool add_runtime(const struct deps *deps, const struct settings *settings,
-                        struct transaction *transaction)
+                        struct transaction *transaction, struct report *report)
 {
     for (size_t i = 0; deps->runtime != NULL && i < deps->runtime->count; i++) {
         const struct patch_member *member = &deps->runtime->members[i];
@@ -265,7 +263,7 @@ static bool add_runtime(const struct deps *deps, const struct settings *settings
 
         if (vendor_is_platform(member->name))
             continue;
-        if (!transaction_add(transaction, settings, member->path, name))
+        if (!transaction_add(transaction, settings, member->path, name, report))
             return false;
         file = &transaction->files[transaction->count - 1];
         file->copied = file->secondary = true;
@@ -283,23 +281,23 @@ static bool any_hooked(const struct deps *deps)
 }
 
 bool deps_transaction(const struct deps *deps, const struct settings *settings,
-                      struct transaction *transaction)
+                      struct transaction *transaction, struct report *report)
 {
     size_t capacity = deps->count + (deps->runtime != NULL ? deps->runtime->count : 0);
 
-    if (!transaction_begin(transaction, settings, capacity))
+    if (!transaction_begin(transaction, settings, capacity, report))
         return false;
     for (size_t i = 0; i < deps->count; i++) {
         const struct deps_file *file = &deps->files[i];
 
         if (!file->chosen)
             continue;
-        if (!transaction_add(transaction, settings, file->path, file->name))
+        if (!transaction_add(transaction, settings, file->path, file->name, report))
             goto fail;
         transaction->files[transaction->count - 1].secondary = !file->named;
         transaction->files[transaction->count - 1].runpath = file->leads ? ORIGIN : NULL;
     }
-    if (!any_hooked(deps) || add_runtime(deps, settings, transaction))
+    if (!any_hooked(deps) || add_runtime(deps, settings, transaction, report))
         return true;
 fail:
     transaction_finish(transaction);

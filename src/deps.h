@@ -12,6 +12,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+struct report;
 struct settings;
 
 /* One file, however many ask for it. */
@@ -38,8 +39,8 @@ struct deps {
 };
 
 /* Finds the closure of every file and lists the files. Libraries that are missing are told on
- * stderr. False, after a message, when a file of the user's cannot be read. */
-bool deps_find(struct deps *deps, const struct settings *settings);
+ * stderr. False, and the report is told why, when a file of the user's cannot be read. */
+bool deps_find(struct deps *deps, const struct settings *settings, struct report *report);
 void deps_finish(struct deps *deps);
 
 /* Chooses: those that import a chosen function, and the user's own where none does. */
@@ -54,9 +55,9 @@ void deps_tell_fixed(const struct deps *deps);
  * get a run path. Looks for the runtime, which goes beside them. */
 void deps_choose_standing_alone(struct deps *deps, const struct settings *settings);
 
-/* A transaction of the chosen files. False, after a message, when it cannot be. */
+/* A transaction of the chosen files. False, and the report is told why, when it cannot be. */
 bool deps_transaction(const struct deps *deps, const struct settings *settings,
-                      struct transaction *transaction);
+                      struct transaction *transaction, struct report *report);
 
 /* Links in the folder of -d for names that differ from those of the files. False after a message.
  */

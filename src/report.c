@@ -207,6 +207,36 @@ json_t *report_failure(const struct patch_error *error)
     return object;
 }
 
+bool report_stop(struct report *report, const char *file, enum patch_code code, const char *format,
+                 ...)
+{
+    struct patch_error error = {.code = code};
+    va_list arguments;
+    json_t *object;
+
+    va_start(arguments, format);
+    vsnprintf(error.reason, sizeof(error.reason), format, arguments);
+    va_end(arguments);
+    message_failure(file, &error);
+    if (!report->json || json_object_get(report->root, "error") != NULL)
+        return false;
+    object = report_failure(&error);
+    report_put(report, object, "file", report_string(file));
+    report_put(report, report->root, "error", object);
+    return false;
+}
+
+void report_unread(struct report *report, const char *file, const struct patch_error *error)
+{
+    json_t *object = report_file(report, file);
+
+    message_failure(file, error);
+    if (!report->json)
+        return;
+    report_put(report, object, "outcome", json_string("failed"));
+    report_put(report, object, "error", report_failure(error));
+}
+
 /* --- the report ------------------------------------------------------------------------------- */
 
 void report_init(struct report *report, const char *verb, const struct settings *settings)

@@ -54,6 +54,14 @@ json_t *report_file(struct report *report, const char *name);
 /* Appends to the array root[key], which the first call makes; takes the reference to `value`. */
 void report_append(struct report *report, const char *key, json_t *value);
 
+/* Says why the call ends before it looked at its files: a message about `file` (or NULL), and the
+ * member "error" of the report. Returns false. */
+bool report_stop(struct report *report, const char *file, enum patch_code code, const char *format,
+                 ...) __attribute__((format(printf, 4, 5)));
+
+/* The same for a file that could not be read, in "files". */
+void report_unread(struct report *report, const char *file, const struct patch_error *error);
+
 /* Any bytes as a JSON string: what is no UTF-8 becomes U+FFFD. NULL becomes JSON null. */
 json_t *report_string(const char *text);
 json_t *report_strings(char *const *texts, size_t count);

@@ -31,7 +31,7 @@ const char *rewriting_warning(const struct patch_report *facts)
            "(greenify revert) and patch again";
 }
 
-static void put_warnings(struct report *report, json_t *object, const struct patch_report *facts)
+void rewriting_put_warnings(struct report *report, json_t *object, const struct patch_report *facts)
 {
     json_t *warnings = json_array();
 
@@ -111,7 +111,7 @@ void rewriting_put(struct report *report, const struct transaction_file *file)
     if (states[file->state].has_facts)
         put_report(report, object, &file->report);
     if (file->state == TRANSACTION_READY || file->state == TRANSACTION_WRITTEN)
-        put_warnings(report, object, &file->report);
+        rewriting_put_warnings(report, object, &file->report);
     if (file->state == TRANSACTION_FAILED)
         report_put(report, object, "error", report_failure(&file->error));
 }
@@ -139,8 +139,6 @@ void rewriting_tell(struct report *report, const struct settings *settings,
 static void report_all(struct report *report, const struct settings *settings,
                        const struct rewriting *rewriting, const struct transaction *transaction)
 {
-    if (report->json)
-        report_put(report, report->root, "dry_run", json_boolean(settings->dry_run));
     for (size_t i = 0; i < transaction->count; i++) {
         rewriting_tell(report, settings, rewriting, &transaction->files[i]);
         if (report->json)
@@ -152,15 +150,16 @@ static void report_all(struct report *report, const struct settings *settings,
 
 /* The files, or with --deps all that they need. */
 static bool begin(struct deps *deps, struct transaction *transaction,
-                  const struct settings *settings, const struct rewriting *rewriting)
+                  const struct settings *settings, const struct rewriting *rewriting,
+                  struct report *report)
 {
     *deps = (struct deps){0};
     if (!settings->deps)
-        return transaction_init(transaction, settings);
-    if (!deps_find(deps, settings))
+        return transaction_init(transaction, settings, report);
+    if (!deps_find(deps, settings, report))
         return false;
     rewriting->choose(deps, settings);
-    return deps_transaction(deps, settings, transaction);
+    return deps_transaction(deps, settings, transaction, report);
 }
 
 enum exit_status rewriting_run(const struct settings *settings, const struct rewriting *rewriting)
@@ -170,17 +169,20 @@ enum exit_status rewriting_run(const struct settings *settings, const struct rew
     struct report report;
     struct deps deps;
 
-    if (!begin(&deps, &transaction, settings, rewriting))
+    report_init(&report, rewriting->verb, settings);
+    if (report.json) {
+        report_put(&report, report.root, "dry_run", json_boolean(settings->dry_run));
+        report_put(&report, report.root, "files", json_array());
+    }
+    if (!begin(&deps, &transaction, settings, rewriting, &report))
         goto out;
     transaction_run(&transaction, settings, rewriting->prepare);
     status = transaction_status(&transaction);
-    report_init(&report, rewriting->verb, settings);
     report_all(&report, settings, rewriting, &transaction);
     if (!settings->dry_run && !deps_link_aliases(&deps, settings, &transaction))
         status = STATUS_FAULT;
     transaction_finish(&transaction);
-    status = report_finish(&report, status);
 out:
     deps_finish(&deps);
-    return status;
+    return report_finish(&report, status);
 }

@@ -39,6 +39,8 @@ const char *rewriting_name(const struct transaction_file *file, char *text, size
 
 /* What the user of the new file has to know, or NULL. */
 const char *rewriting_warning(const struct patch_report *facts);
+void rewriting_put_warnings(struct report *report, json_t *object,
+                            const struct patch_report *facts);
 
 /* "s" where `count` wants the plural. */
 const char *plural(size_t count);

@@ -245,15 +245,12 @@ static bool is_folder(const char *path)
     return stat(path, &status) == 0 && S_ISDIR(status.st_mode);
 }
 
-bool settings_places_serve(const struct settings *settings)
+bool settings_places_serve(const struct settings *settings, struct report *report)
 {
-    if (settings->folder != NULL && !is_folder(settings->folder)) {
-        message(settings->folder, "is no folder to write to");
-        return false;
-    }
-    if (settings->output != NULL && is_folder(settings->output)) {
-        message(settings->output, "is a folder; -d writes into one");
-        return false;
-    }
+    if (settings->folder != NULL && !is_folder(settings->folder))
+        return report_stop(report, settings->folder, PATCH_TARGET, "is no folder to write to");
+    if (settings->output != NULL && is_folder(settings->output))
+        return report_stop(report, settings->output, PATCH_TARGET,
+                           "is a folder; -d writes into one");
     return true;
 }

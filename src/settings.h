@@ -13,6 +13,7 @@
 
 struct command;
 struct hooklist;
+struct report;
 
 #define SETTINGS_PREFIX  "greenify_"
 #define SETTINGS_RUNTIME "libgreen.so.1"
@@ -59,7 +60,7 @@ void settings_print_help(const struct command *command);
 /* The part that the patcher needs; borrows from `settings`. */
 struct patch_options settings_patch_options(const struct settings *settings);
 
-/* Whether -d is a folder, and -o is none. False after a message. */
-bool settings_places_serve(const struct settings *settings);
+/* Whether -d is a folder, and -o is none; if not, tells the report. */
+bool settings_places_serve(const struct settings *settings, struct report *report);
 
 #endif

@@ -37,7 +37,7 @@ static const char *last_component(const char *path)
 }
 
 static bool name_target(struct transaction_file *file, const struct settings *settings,
-                        const char *name)
+                        const char *name, struct report *report)
 {
     file->target = file->input;
     if (settings->output != NULL) {
@@ -51,8 +51,7 @@ static bool name_target(struct transaction_file *file, const struct settings *se
     if (asprintf(&file->joined, "%s/%s", settings->folder,
                  name != NULL ? name : last_component(file->input)) < 0) {
         file->joined = NULL;
-        message(NULL, "out of memory");
-        return false;
+        return report_stop(report, NULL, PATCH_MEMORY, "out of memory");
     }
     file->target = file->joined;
     return true;
@@ -72,17 +71,17 @@ static bool lead_to_one(const char *target, const char *other)
 
 /* `libx.so*` names a library and the links to it: in place that is one file, but as copies the same
  * name twice would lose one. */
-static bool compare_targets(const struct transaction *transaction, struct transaction_file *file)
+static bool compare_targets(const struct transaction *transaction, struct transaction_file *file,
+                            struct report *report)
 {
     for (const struct transaction_file *other = transaction->files; other < file; other++) {
         if (file->resolved != NULL && other->resolved != NULL &&
             strcmp(file->resolved, other->resolved) == 0)
             file->state = TRANSACTION_REPEATED;
-        if (file->joined != NULL && (strcmp(file->joined, other->joined) == 0 ||
-                                     lead_to_one(file->joined, other->joined))) {
-            message(file->input, "would be written to %s, as %s is", file->joined, other->input);
-            return false;
-        }
+        if (file->joined != NULL &&
+            (strcmp(file->joined, other->joined) == 0 || lead_to_one(file->joined, other->joined)))
+            return report_stop(report, file->input, PATCH_TARGET,
+                               "would be written to %s, as %s is", file->joined, other->input);
     }
     return true;
 }
@@ -96,47 +95,44 @@ static bool is_special(const char *target)
     return stat(target, &status) == 0 && !S_ISREG(status.st_mode);
 }
 
-static bool check_target(const struct transaction *transaction, struct transaction_file *file)
+static bool check_target(const struct transaction *transaction, struct transaction_file *file,
+                         struct report *report)
 {
-    if (file->target != file->input && is_same_file(file->input, file->target)) {
-        message(file->input, "is the file that the copy would go to, %s", file->target);
-        return false;
-    }
-    if (file->target != file->input && is_special(file->target)) {
-        message(file->target, "exists and is no regular file");
-        return false;
-    }
-    return compare_targets(transaction, file);
+    if (file->target != file->input && is_same_file(file->input, file->target))
+        return report_stop(report, file->input, PATCH_TARGET,
+                           "is the file that the copy would go to, %s", file->target);
+    if (file->target != file->input && is_special(file->target))
+        return report_stop(report, file->target, PATCH_TARGET, "exists and is no regular file");
+    return compare_targets(transaction, file, report);
 }
 
 bool transaction_begin(struct transaction *transaction, const struct settings *settings,
-                       size_t capacity)
+                       size_t capacity, struct report *report)
 {
     *transaction = (struct transaction){.capacity = capacity};
-    if (!settings_places_serve(settings))
+    if (!settings_places_serve(settings, report))
         return false;
     transaction->files = calloc(capacity + 1, sizeof(*transaction->files));
-    if (transaction->files == NULL)
-        message(NULL, "out of memory");
-    return transaction->files != NULL;
+    return transaction->files != NULL || report_stop(report, NULL, PATCH_MEMORY, "out of memory");
 }
 
 bool transaction_add(struct transaction *transaction, const struct settings *settings,
-                     const char *input, const char *name)
+                     const char *input, const char *name, struct report *report)
 {
     struct transaction_file *file = &transaction->files[transaction->count++];
 
     file->input = input;
     file->state = TRANSACTION_READY;
-    return name_target(file, settings, name) && check_target(transaction, file);
+    return name_target(file, settings, name, report) && check_target(transaction, file, report);
 }
 
-bool transaction_init(struct transaction *transaction, const struct settings *settings)
+bool transaction_init(struct transaction *transaction, const struct settings *settings,
+                      struct report *report)
 {
-    if (!transaction_begin(transaction, settings, settings->file_count))
+    if (!transaction_begin(transaction, settings, settings->file_count, report))
         return false;
     for (size_t i = 0; i < settings->file_count; i++) {
-        if (!transaction_add(transaction, settings, settings->files[i], NULL)) {
+        if (!transaction_add(transaction, settings, settings->files[i], NULL, report)) {
             transaction_finish(transaction);
             return false;
         }

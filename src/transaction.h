@@ -13,6 +13,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+struct report;
 struct settings;
 
 /* patch_prepare() or patch_prepare_revert(). */
@@ -52,18 +53,19 @@ struct transaction {
     bool interrupted; /* a signal came that should have ended us, but did not */
 };
 
-/* Names the targets. False, after a message, when they cannot be: -d is no folder, two inputs would
- * become one file, no memory. */
-bool transaction_init(struct transaction *transaction, const struct settings *settings);
+/* Names the targets. False, and the report is told why, when they cannot be: -d is no folder, two
+ * inputs would become one file, no memory. */
+bool transaction_init(struct transaction *transaction, const struct settings *settings,
+                      struct report *report);
 void transaction_finish(struct transaction *transaction);
 
 /* The same in steps: an empty transaction with room for `capacity` files, and one more file, whose
  * copy is called `name` in the folder of -d (NULL: as the input is). The new file is the last of
  * transaction->files. Strings are borrowed. */
 bool transaction_begin(struct transaction *transaction, const struct settings *settings,
-                       size_t capacity);
+                       size_t capacity, struct report *report);
 bool transaction_add(struct transaction *transaction, const struct settings *settings,
-                     const char *input, const char *name);
+                     const char *input, const char *name, struct report *report);
 
 /* Prepares all, then writes all or discards all. Does not return when a signal ended the process,
  * which happens after the temporary files are gone. */

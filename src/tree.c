@@ -18,6 +18,7 @@
 struct tree {
     const struct settings *settings;
     const struct rewriting *rewriting;
+    struct report report;
     struct walk walk;
     struct transaction transaction;
     struct installed installed;
@@ -42,10 +43,11 @@ static bool add_files(struct tree *tree)
 {
     const struct walk_list *libraries = &tree->walk.libraries;
 
-    if (!transaction_begin(&tree->transaction, tree->settings, libraries->count))
+    if (!transaction_begin(&tree->transaction, tree->settings, libraries->count, &tree->report))
         return false;
     for (size_t i = 0; i < libraries->count; i++) {
-        if (!transaction_add(&tree->transaction, tree->settings, libraries->paths[i], NULL))
+        if (!transaction_add(&tree->transaction, tree->settings, libraries->paths[i], NULL,
+                             &tree->report))
             return false;
         tree->transaction.files[i].secondary = true;
     }
@@ -151,22 +153,24 @@ static void report_counts(struct report *report, const struct tree *tree)
                     : "nothing was written");
 }
 
-static enum exit_status report_tree(const struct tree *tree)
+static void begin_report(struct tree *tree)
 {
-    struct report report;
+    struct report *report = &tree->report;
 
-    report_init(&report, "tree", tree->settings);
-    if (report.json) {
-        report_put(&report, report.root, "dry_run", json_boolean(tree->settings->dry_run));
-        report_put(&report, report.root, "files", json_array());
-        report_put(&report, report.root, "records", json_array());
-    }
-    report_files(&report, tree);
-    report_records(&report, tree);
-    report_counts(&report, tree);
-    return report_finish(&report, tree->failed              ? STATUS_FAULT
-                                  : count_changed(tree) > 0 ? STATUS_DONE
-                                                            : STATUS_NOTHING);
+    report_init(report, "tree", tree->settings);
+    if (!report->json)
+        return;
+    report_put(report, report->root, "dry_run", json_boolean(tree->settings->dry_run));
+    report_put(report, report->root, "files", json_array());
+    report_put(report, report->root, "records", json_array());
+}
+
+static enum exit_status report_tree(struct tree *tree)
+{
+    report_files(&tree->report, tree);
+    report_records(&tree->report, tree);
+    report_counts(&tree->report, tree);
+    return tree->failed ? STATUS_FAULT : count_changed(tree) > 0 ? STATUS_DONE : STATUS_NOTHING;
 }
 
 static enum exit_status run(const struct settings *settings)
@@ -182,16 +186,15 @@ static enum exit_status run(const struct settings *settings)
         return STATUS_USAGE;
     }
     raise_descriptor_limit();
-    if (!walk_folder(&tree.walk, settings->files[0]))
-        return STATUS_FAULT;
-    if (add_files(&tree)) {
+    begin_report(&tree);
+    if (walk_folder(&tree.walk, settings->files[0], &tree.report) && add_files(&tree)) {
         run_transaction(&tree);
         status = report_tree(&tree);
     }
     installed_finish(&tree.installed);
     transaction_finish(&tree.transaction);
     walk_finish(&tree.walk);
-    return status;
+    return report_finish(&tree.report, status);
 }
 
 static const struct option_row *const options[] = {

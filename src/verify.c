@@ -82,7 +82,7 @@ static enum exit_status verify_closures(struct report *report, const struct sett
     enum exit_status status = STATUS_DONE;
     struct deps deps;
 
-    if (!deps_find(&deps, settings))
+    if (!deps_find(&deps, settings, report))
         status = STATUS_FAULT;
     deps_choose_hooked(&deps);
     for (size_t i = 0; i < deps.count; i++) {

@@ -59,7 +59,7 @@ static bool is_record(const FTSENT *entry)
            strcmp(entry->fts_path + length - (sizeof(ending) - 1), ending) == 0;
 }
 
-static bool take_entry(struct walk *walk, const FTSENT *entry)
+static bool take_entry(struct walk *walk, const FTSENT *entry, struct report *report)
 {
     bool kept = true;
 
@@ -69,14 +69,12 @@ static bool take_entry(struct walk *walk, const FTSENT *entry)
             kept = list_add(&walk->records, entry->fts_accpath);
         else if (is_elf(entry->fts_accpath))
             kept = list_add(&walk->libraries, entry->fts_accpath);
-        if (!kept)
-            message(NULL, "out of memory");
-        return kept;
+        return kept || report_stop(report, NULL, PATCH_MEMORY, "out of memory");
     case FTS_DNR:
     case FTS_ERR:
     case FTS_NS:
-        message(entry->fts_path, "cannot be read: %s", strerror(entry->fts_errno));
-        return false;
+        return report_stop(report, entry->fts_path, PATCH_SYSTEM, "cannot be read: %s",
+                           strerror(entry->fts_errno));
     default:
         return true;
     }
@@ -87,7 +85,7 @@ static int compare_entries(const FTSENT **a, const FTSENT **b)
     return strcmp((*a)->fts_name, (*b)->fts_name);
 }
 
-bool walk_folder(struct walk *walk, const char *folder)
+bool walk_folder(struct walk *walk, const char *folder, struct report *report)
 {
     char *roots[] = {(char *)(uintptr_t)folder, NULL};
     FTS *tree = fts_open(roots, FTS_PHYSICAL | FTS_COMFOLLOW | FTS_NOCHDIR, compare_entries);
@@ -97,11 +95,9 @@ bool walk_folder(struct walk *walk, const char *folder)
     *walk = (struct walk){0};
     errno = 0;
     while (done && (entry = fts_read(tree)) != NULL)
-        done = take_entry(walk, entry);
-    if (tree == NULL || (done && errno != 0)) {
-        message(folder, "cannot be read: %s", strerror(errno));
-        done = false;
-    }
+        done = take_entry(walk, entry, report);
+    if (tree == NULL || (done && errno != 0))
+        done = report_stop(report, folder, PATCH_SYSTEM, "cannot be read: %s", strerror(errno));
     if (tree != NULL)
         fts_close(tree);
     if (!done)

@@ -9,6 +9,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+struct report;
+
 struct walk_list {
     char **paths; /* sorted */
     size_t count;
@@ -20,8 +22,8 @@ struct walk {
     struct walk_list records;   /* NAME.dist-info/RECORD */
 };
 
-/* False, after a message, when a folder cannot be read. */
-bool walk_folder(struct walk *walk, const char *folder);
+/* False, and the report is told why, when a folder cannot be read. */
+bool walk_folder(struct walk *walk, const char *folder, struct report *report);
 void walk_finish(struct walk *walk);
 
 #endif

@@ -30,6 +30,7 @@ struct wheel {
     char made[PATH_MAX];   /* the new wheel in it */
     struct wheel_list list;
     struct wheel_copy copy;
+    struct report report;
     struct patch_error error;
 };
 
@@ -41,7 +42,7 @@ static bool name_target(struct wheel *wheel)
     const char *slash = strrchr(wheel->input, '/');
     int used;
 
-    if (!settings_places_serve(settings))
+    if (!settings_places_serve(settings, &wheel->report))
         return false;
     used = settings->folder != NULL
                ? snprintf(wheel->target, PATH_MAX, "%s/%s", settings->folder,
@@ -50,8 +51,7 @@ static bool name_target(struct wheel *wheel)
                           settings->output != NULL ? settings->output : wheel->input);
     if (used < PATH_MAX)
         return true;
-    message(wheel->input, "%s", strerror(ENAMETOOLONG));
-    return false;
+    return report_stop(&wheel->report, wheel->input, PATCH_TARGET, "%s", strerror(ENAMETOOLONG));
 }
 
 static bool make_folder(struct wheel *wheel)
@@ -67,9 +67,9 @@ static bool make_folder(struct wheel *wheel)
         memcpy(wheel->made + used, "/wheel", sizeof("/wheel"));
         return true;
     }
-    message(temporary, "no temporary folder can be made: %s", strerror(errno));
     wheel->folder[0] = '\0';
-    return false;
+    return report_stop(&wheel->report, temporary, PATCH_SYSTEM,
+                       "no temporary folder can be made: %s", strerror(errno));
 }
 
 static void remove_folder(const struct wheel *wheel)
@@ -186,12 +186,15 @@ static void report_member(struct report *report, const struct wheel_member *memb
                 plural(member->report.redirected));
     for (size_t i = 0; i < member->report.redirected; i++)
         report_detail(report, "    %s", member->report.names[i]);
+    if (rewriting_warning(&member->report) != NULL && report->verbosity >= 0)
+        message(member->name, "warning: %s", rewriting_warning(&member->report));
     if (!report->json)
         return;
     report_put(report, object, "redirected", json_integer((json_int_t)member->report.redirected));
     report_put(report, object, "layout", report_string(patch_layout_name(member->report.layout)));
     report_put(report, object, "names",
                report_strings(member->report.names, member->report.redirected));
+    rewriting_put_warnings(report, object, &member->report);
 }
 
 static void report_made(struct report *report, const struct wheel *wheel)
@@ -209,32 +212,36 @@ static void report_made(struct report *report, const struct wheel *wheel)
         report_put(report, report->root, "added", report_strings(copy->added, copy->added_count));
 }
 
-static enum exit_status report_wheel(const struct wheel *wheel, bool done)
+static void begin_report(struct wheel *wheel)
 {
-    enum exit_status status = !done                   ? STATUS_FAULT
-                              : wheel->copy.count > 0 ? STATUS_DONE
-                                                      : STATUS_NOTHING;
-    struct report report;
+    struct report *report = &wheel->report;
 
-    report_init(&report, "wheel", wheel->settings);
-    if (report.json) {
-        report_put(&report, report.root, "dry_run", json_boolean(wheel->settings->dry_run));
-        report_put(&report, report.root, "wheel", report_string(wheel->input));
-        report_put(&report, report.root, "output", report_string(wheel->target));
-        report_put(&report, report.root, "files", json_array());
-    }
+    report_init(report, "wheel", wheel->settings);
+    if (!report->json)
+        return;
+    report_put(report, report->root, "dry_run", json_boolean(wheel->settings->dry_run));
+    report_put(report, report->root, "wheel", report_string(wheel->input));
+    report_put(report, report->root, "files", json_array());
+}
+
+static enum exit_status report_wheel(struct wheel *wheel, bool done)
+{
+    struct report *report = &wheel->report;
+
+    if (report->json)
+        report_put(report, report->root, "output", report_string(wheel->target));
     if (!done) {
         message_failure(wheel->input, &wheel->error);
-        if (report.json)
-            report_put(&report, report.root, "error", report_failure(&wheel->error));
+        if (report->json)
+            report_put(report, report->root, "error", report_failure(&wheel->error));
     } else if (wheel->copy.count > 0) {
-        report_made(&report, wheel);
+        report_made(report, wheel);
     } else if (wheel->settings->verbosity >= 0) {
         message(wheel->input, "nothing to do: no library in it imports a chosen function that is "
                               "not redirected already");
     }
-    refusals_report(&report, &wheel->copy.refusals);
-    return report_finish(&report, status);
+    refusals_report(report, &wheel->copy.refusals);
+    return !done ? STATUS_FAULT : wheel->copy.count > 0 ? STATUS_DONE : STATUS_NOTHING;
 }
 
 static enum exit_status run(const struct settings *settings)
@@ -248,11 +255,12 @@ static enum exit_status run(const struct settings *settings)
     }
     /* The names in a wheel are UTF-8, whatever the user's own are. */
     setlocale(LC_CTYPE, "C.UTF-8");
+    begin_report(&wheel);
     if (name_target(&wheel) && make_folder(&wheel))
         status = report_wheel(&wheel, make(&wheel));
     wheel_copy_finish(&wheel.copy);
     wheel_list_finish(&wheel.list);
-    return status;
+    return report_finish(&wheel.report, status);
 }
 
 static const struct option_row *const options[] = {

@@ -5,6 +5,7 @@
  */
 #include "capture.h"
 #include "hooklist.h"
+#include "report.h"
 #include "run_suite.h"
 #include "settings.h"
 #include "transaction.h"
@@ -23,6 +24,8 @@
 struct patch_change {
     const char *input;
 };
+
+static struct report silent;
 
 /* Shared with the child processes that the tests make. */
 static char *diary;
@@ -150,7 +153,7 @@ static struct transaction run(const struct settings *settings, const char *expec
 {
     struct transaction transaction;
 
-    ck_assert(transaction_init(&transaction, settings));
+    ck_assert(transaction_init(&transaction, settings, &silent));
     transaction_run(&transaction, settings, prepare);
     ck_assert_str_eq(diary, expected);
     return transaction;
@@ -219,9 +222,9 @@ START_TEST(copies_that_go_with_others_are_made_unchanged)
     struct transaction transaction;
 
     settings.folder = place("copies");
-    ck_assert(transaction_begin(&transaction, &settings, 2));
-    ck_assert(transaction_add(&transaction, &settings, place("nothing"), "new"));
-    ck_assert(transaction_add(&transaction, &settings, place("nothing"), "nothing"));
+    ck_assert(transaction_begin(&transaction, &settings, 2, &silent));
+    ck_assert(transaction_add(&transaction, &settings, place("nothing"), "new", &silent));
+    ck_assert(transaction_add(&transaction, &settings, place("nothing"), "nothing", &silent));
     transaction.files[0].runpath = "$ORIGIN";
     transaction_run(&transaction, &settings, prepare);
     ck_assert_str_eq(diary, "prepare new; copy nothing; prepare nothing; commit nothing; ");
@@ -278,7 +281,7 @@ static void refuse(const struct settings *settings, const char *text)
 {
     struct capture capture = capture_begin(stderr);
     struct transaction transaction;
-    bool begun = transaction_init(&transaction, settings);
+    bool begun = transaction_init(&transaction, settings, &silent);
     char *messages = capture_end(&capture);
 
     ck_assert(!begun);
@@ -365,7 +368,7 @@ static int run_interrupted(void (*disposition)(int))
         struct transaction transaction;
 
         signal(SIGTERM, disposition);
-        if (transaction_init(&transaction, &settings))
+        if (transaction_init(&transaction, &settings, &silent))
             transaction_run(&transaction, &settings, prepare);
         note("survived", "/signal");
         _exit(0);
