@@ -45,13 +45,14 @@ static enum patch_verdict check_congruence(const struct verify_subject *subject,
 }
 
 /* Segments that describe a part of another one must show the same bytes. Of PT_GNU_RELRO only the
- * addresses count; mold lets it begin at a .tbss that no PT_LOAD holds, with the offset 0. */
+ * addresses count; mold lets it begin at a .tbss that no PT_LOAD holds, with the offset 0, and lld
+ * counts the padding behind it, which is not in the file, as if it was. */
 static bool shows_its_bytes(const struct image *image, const Elf64_Phdr *s)
 {
     uint64_t offset;
 
-    if (s->p_type == PT_GNU_RELRO && !image_offset(image, s->p_vaddr, 1, &offset))
-        return true;
+    if (s->p_type == PT_GNU_RELRO)
+        return !image_offset(image, s->p_vaddr, 1, &offset) || offset == s->p_offset;
     return image_offset(image, s->p_vaddr, s->p_filesz, &offset) && offset == s->p_offset;
 }
 
@@ -197,7 +198,8 @@ static uint32_t gnu_word(const struct image *image, uint64_t at)
     return (uint32_t)image_number(image, image->gnu_hash.offset + at, 4);
 }
 
-/* One chain: the stored hashes are those of the names, but for the last bit. */
+/* One chain: the stored hashes are those of the names, but for the last bit. What is undefined, as
+ * GNU ld hashes it in programs, is not to be found, so it may stand in any chain. */
 static enum patch_verdict check_gnu_chain(const struct image *image, uint32_t bucket,
                                           uint64_t *steps, char *detail)
 {
@@ -213,8 +215,9 @@ static enum patch_verdict check_gnu_chain(const struct image *image, uint32_t bu
             return fault(detail, ".gnu.hash: the chain of bucket %u is broken", bucket);
         const char *name = image_symbol_name(image, symbol);
         uint32_t stored = gnu_word(image, place);
+        bool defined = image_symbol(image, symbol).st_shndx != SHN_UNDEF;
         if (name == NULL || ((stored ^ hash_gnu(name)) & ~1u) != 0 ||
-            hash_gnu(name) % buckets != bucket)
+            (defined && hash_gnu(name) % buckets != bucket))
             return fault(detail, ".gnu.hash: .dynsym[%u] %s is not found by its name", symbol,
                          name != NULL ? name : "");
         symbol = (stored & 1) != 0 ? 0 : symbol + 1;

@@ -7,6 +7,7 @@
 #include "edits.h"
 #include "error.h"
 #include "file.h"
+#include "gnu_hash.h"
 #include "hash.h"
 #include "headers.h"
 #include "runpath.h"
@@ -245,6 +246,21 @@ out:
     return done;
 }
 
+static bool edit_gnu_hash(const struct image *image, const struct renamed *list, size_t count,
+                          const struct strings *strings, struct plan *plan,
+                          struct patch_error *error)
+{
+    const char **names = calloc(image->symbol_count + 1ULL, sizeof(*names));
+
+    if (names == NULL)
+        return error_memory(error);
+    for (size_t i = 0; i < count; i++)
+        names[list[i].import->symbol] = strings->text + list[i].name - strings->base;
+    bool done = gnu_hash_rename(image, names, plan, error);
+    free(names);
+    return done;
+}
+
 /* One of several DT_NULL, so that the last still ends the table; NULL when none is left. */
 static const Elf64_Dyn *take_spare(const struct image *image, struct plan *plan)
 {
@@ -398,7 +414,8 @@ static bool make(const struct image *image, const struct imports *imports,
 
     if (!name_imports(imports, options, strings, list, error) ||
         !edit_symbols(image, list, imports->pending, plan, error) ||
-        !edit_hash(image, list, imports->pending, strings, plan, error))
+        !edit_hash(image, list, imports->pending, strings, plan, error) ||
+        !edit_gnu_hash(image, list, imports->pending, strings, plan, error))
         return false;
     plan->needed_slot = imports->pending > 0 || imports->runtime_needed ? "present" : "";
     if (imports->pending > 0 && !imports->runtime_needed &&

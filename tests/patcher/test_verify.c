@@ -125,6 +125,21 @@ START_TEST(a_relro_that_begins_before_its_segment_is_sound)
 }
 END_TEST
 
+/* As lld 19 and later write it, with .relro_padding behind what is in the file. */
+START_TEST(a_relro_that_ends_behind_its_segment_is_sound)
+{
+    struct fixture f;
+    struct seen seen;
+
+    load_patched(&f, "liblazy.so");
+    Elf64_Phdr *relro = fixture_segment(&f, PT_GNU_RELRO, 0);
+    relro->p_memsz += 0x80;
+    relro->p_filesz = relro->p_memsz;
+    ck_assert_msg(verify(&f, &seen), "%s: %s", seen.fault, seen.detail);
+    fixture_finish(&f);
+}
+END_TEST
+
 START_TEST(a_string_table_section_left_behind_is_found)
 {
     struct fixture f;
@@ -252,6 +267,7 @@ int main(void)
         sections_that_disagree_with_segments_are_found,
         a_segment_that_shows_other_bytes_is_found,
         a_relro_that_begins_before_its_segment_is_sound,
+        a_relro_that_ends_behind_its_segment_is_sound,
         a_string_table_section_left_behind_is_found,
         an_unknown_version_is_found,
         a_stale_hash_table_is_found,
