@@ -55,6 +55,32 @@ __typeof__(sendmmsg) __sendmmsg;
 __typeof__(wait) __wait;
 __typeof__(waitpid) __waitpid;
 
+/* As <resolv.h> has them; with it come names like REFUSED. */
+struct __res_state;
+int res_query(const char *name, int class, int type, unsigned char *answer, int room);
+int res_search(const char *name, int class, int type, unsigned char *answer, int room);
+int res_querydomain(const char *name, const char *domain, int class, int type,
+                    unsigned char *answer, int room);
+int res_send(const unsigned char *message, int size, unsigned char *answer, int room);
+int res_nquery(struct __res_state *state, const char *name, int class, int type,
+               unsigned char *answer, int room);
+int res_nsearch(struct __res_state *state, const char *name, int class, int type,
+                unsigned char *answer, int room);
+int res_nquerydomain(struct __res_state *state, const char *name, const char *domain, int class,
+                     int type, unsigned char *answer, int room);
+int res_nsend(struct __res_state *state, const unsigned char *message, int size,
+              unsigned char *answer, int room);
+
+/* Those of libresolv, for what was linked against glibc before 2.34. */
+__typeof__(res_query) __res_query;
+__typeof__(res_search) __res_search;
+__typeof__(res_querydomain) __res_querydomain;
+__typeof__(res_send) __res_send;
+__typeof__(res_nquery) __res_nquery;
+__typeof__(res_nsearch) __res_nsearch;
+__typeof__(res_nquerydomain) __res_nquerydomain;
+__typeof__(res_nsend) __res_nsend;
+
 /* glibc's own names; its headers do not declare them any more. */
 __typeof__(pthread_mutex_lock) __pthread_mutex_lock;
 __typeof__(pthread_mutex_trylock) __pthread_mutex_trylock;

@@ -69,11 +69,35 @@ START_TEST(a_kill_ends_a_look_up)
 }
 END_TEST
 
+static void *query(void *error)
+{
+    unsigned char answer[512];
+    int size = greenify_res_query("example.test", 1, 1, answer, sizeof answer);
+
+    *(int *)error = errno;
+    return (void *)(intptr_t)size;
+}
+
+START_TEST(a_kill_ends_a_query)
+{
+    int error = 0;
+    void *size = NULL;
+    green_t *g = green_spawn(query, &error);
+
+    green_yield();
+    green_kill(g, ECANCELED);
+    ck_assert_int_eq(green_join(g, &size, -1), 0);
+    ck_assert_int_eq((int)(intptr_t)size, -1);
+    ck_assert_int_eq(error, ECANCELED);
+}
+END_TEST
+
 int main(void)
 {
     const TTest *const tests[] = {
         static_results_belong_to_the_coroutine,
         a_kill_ends_a_look_up,
+        a_kill_ends_a_query,
     };
 
     return run_suite("names", tests, sizeof tests / sizeof tests[0]);
