@@ -14,6 +14,7 @@ import glob
 import os
 import pathlib
 import re
+import resource
 import shutil
 import stat
 import sys
@@ -29,6 +30,7 @@ ROOTS = ["/usr", "/lib", "/lib64", "/opt", "/srv", f"{HOME}/.rustup", f"{HOME}/.
 REDUCED_ROOTS = ["/usr/lib", "/usr/bin", *glob.glob("/usr/*-linux-gnu*")]
 REDUCED = 60              # files
 REDUCED_SIZE = 2_000_000  # bytes a file, at most
+COMMON = [b"read", b"write", b"close", b"poll", b"recv", b"send", b"pthread_mutex_lock"]
 SMALLEST = 64             # bytes that an ELF header takes
 
 
@@ -37,8 +39,9 @@ SMALLEST = 64             # bytes that an ELF header takes
 def walk(roots):
     """(path, size) of every regular file, each inode once; no symbolic links."""
     seen = set()
-    for root in roots:
-        for folder, names, files in os.walk(os.path.realpath(root)):
+    for root in map(os.path.realpath, roots):
+        tree = os.walk(root) if os.path.isdir(root) else [("/", [], [root])]
+        for folder, names, files in tree:
             names.sort()
             for name in sorted(files):
                 path = os.path.join(folder, name)
@@ -84,29 +87,36 @@ def distinct(files):
 
 
 def kind(path):
+    """(machine, linker, whether it is a program), and whether it is likely to be patched."""
     facts = elf.Elf(path)
     try:
-        return facts.machine, facts.linker, facts.is_program
+        return (facts.machine, facts.linker, facts.is_program), facts.mentions(COMMON)
     finally:
         facts.close()
 
 
 def reduce_choice(files):
-    """The smallest and the largest of each kind (machine, linker, library or program), then as many
-    more, evenly spread over the sizes, as there may be."""
-    kinds = collections.defaultdict(list)
-    files = sorted((size, path) for path, size in files if size <= REDUCED_SIZE)
-    for size, path in files:
+    """Of each kind the smallest, and the smallest and the largest that is likely to be patched;
+    then as many more of these, evenly spread over the sizes, as there may be."""
+    chosen = {}
+    smallest = {}
+    likely = collections.defaultdict(list)
+    for size, path in sorted((size, path) for path, size in files if size <= REDUCED_SIZE):
         try:
-            kinds[kind(path)].append((path, size))
+            name, hooked = kind(path)
         except elf.NotSuitable:
             continue
-    chosen = {}
-    for members in kinds.values():
+        smallest.setdefault(name, (path, size))
+        if hooked:
+            likely[name].append((path, size))
+    chosen.update(smallest.values())
+    for members in likely.values():
         chosen.update([members[0], members[-1]])
+    rest = sorted((item for members in likely.values() for item in members),
+                  key=lambda item: item[1])
     missing = REDUCED - len(chosen)
     if missing > 0:
-        chosen.update((path, size) for size, path in files[::max(1, len(files) // missing)])
+        chosen.update(rest[::max(1, len(rest) // missing)][:missing])
     return list(chosen.items())
 
 
@@ -224,7 +234,7 @@ def arguments():
     parser.add_argument("--list", metavar="FILE", help="write one line a file")
     parser.add_argument("--also", metavar="FOLDER", action="append", default=[],
                         help="a root besides those of the machine")
-    parser.add_argument("roots", nargs="*", help="folders; the default is the machine")
+    parser.add_argument("roots", nargs="*", help="folders and files; the default is the machine")
     return parser.parse_args()
 
 
@@ -237,6 +247,7 @@ def hook_groups():
 def main():
     options = arguments()
     os.nice(10)
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # for what crashes as soon as it is loaded
     tools = steps.Tools(os.environ["GREENIFY"], os.environ["RUNTIME_DIR"], os.environ["LOAD"],
                         hook_groups())
     start = time.monotonic()

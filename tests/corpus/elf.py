@@ -171,6 +171,10 @@ class Elf:
                   for place, section in enumerate(self.sections) if section == name]
         return len(places) == len(names) and places == sorted(places)
 
+    def mentions(self, names):
+        """Whether one of these names stands in the file as a string of its own."""
+        return any(self.data.find(b"\0" + name + b"\0") >= 0 for name in names)
+
     def code(self):
         """{name: (address, bytes)} of the sections that hold instructions."""
         return {name: (section.address, self._contents(name))

@@ -8,7 +8,6 @@ import os
 import pathlib
 import platform
 import re
-import resource
 import shutil
 import signal
 import subprocess
@@ -44,15 +43,11 @@ def sha256(path):
     return digest.hexdigest()
 
 
-def quiet_child():
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-
-
 def run(words, patience=PATIENCE, **environment):
     """(status, standard output, standard error); what the child leaves behind is ended."""
     child = subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                              stderr=subprocess.PIPE, start_new_session=True,
-                             preexec_fn=quiet_child, env={**os.environ, **environment})
+                             env={**os.environ, **environment})
     try:
         output, errors = child.communicate(timeout=patience)
     except subprocess.TimeoutExpired:
