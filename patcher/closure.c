@@ -220,8 +220,7 @@ static bool read_node(struct walk *walk, struct node *node, struct patch_error *
     node->inode = file.status.st_ino;
     done = image_open(&file, &image, error);
     if (done && walk->search.machine == NULL)
-        done = search_init(&walk->search, image->header.e_machine, image->header.e_ident[EI_CLASS],
-                           image->header.e_ident[EI_DATA], walk->cache_path, error);
+        done = search_init(&walk->search, &image->header, walk->cache_path, error);
     done = done && read_image(walk, image, node, error) && image_sound(image, error);
     image_destroy(image);
     file_finish(&file);

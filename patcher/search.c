@@ -6,6 +6,7 @@
  */
 #include "search.h"
 
+#include "codec.h"
 #include "error.h"
 
 #include <elf.h>
@@ -16,49 +17,20 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* What $LIB and $PLATFORM stand for. glibc settles on one pair when it is built and started; all
- * that it may have settled on are tried. */
-struct token_values {
-    const char *library;
-    const char *platform;
-};
-
-enum { FOLDERS = 7, VALUES = 7 };
-
-struct search_machine {
-    uint16_t machine;
-    unsigned char class;
-    uint32_t cache_flags;
-    const char *folders[FOLDERS]; /* of the distributions we know; ended by NULL */
-    struct token_values values[VALUES];
-};
-
-/* clang-format off */
-#define DEFAULT_FOLDERS(triple, old)                                                               \
-    {"/lib/" triple, "/usr/lib/" triple, "/" old, "/usr/" old, "/lib", "/usr/lib", NULL}
-
-static const struct search_machine machines[] = {
-    {EM_X86_64, ELFCLASS64, 0x0303, DEFAULT_FOLDERS("x86_64-linux-gnu", "lib64"),
-     {{"lib/x86_64-linux-gnu", "haswell"}, {"lib/x86_64-linux-gnu", "xeon_phi"},
-      {"lib/x86_64-linux-gnu", "x86_64"}, {"lib64", "haswell"}, {"lib64", "xeon_phi"},
-      {"lib64", "x86_64"}, {NULL, NULL}}},
-    {EM_AARCH64, ELFCLASS64, 0x0a03, DEFAULT_FOLDERS("aarch64-linux-gnu", "lib64"),
-     {{"lib/aarch64-linux-gnu", "aarch64"}, {"lib64", "aarch64"}, {NULL, NULL}}},
-};
-/* clang-format on */
-
-bool search_init(struct search *search, uint16_t machine, unsigned char class, unsigned char order,
-                 const char *cache_path, struct patch_error *error)
+bool search_init(struct search *search, const Elf64_Ehdr *header, const char *cache_path,
+                 struct patch_error *error)
 {
-    *search = (struct search){.class = class, .order = order};
-    search->environment = getenv("LD_LIBRARY_PATH");
-    for (size_t i = 0; i < sizeof(machines) / sizeof(machines[0]); i++)
-        if (machines[i].machine == machine && machines[i].class == class)
-            search->machine = &machines[i];
+    *search = (struct search){
+        .machine = search_machine_find(header),
+        .class = header->e_ident[EI_CLASS],
+        .order = header->e_ident[EI_DATA],
+        .flags = header->e_flags,
+        .environment = getenv("LD_LIBRARY_PATH"),
+    };
     if (search->machine == NULL)
         return error_set(error, PATCH_UNSUPPORTED_MACHINE,
                          "where libraries for machine %u are looked for is not known",
-                         (unsigned)machine);
+                         (unsigned)header->e_machine);
     return ldcache_load(&search->cache, cache_path) || error_memory(error);
 }
 
@@ -69,29 +41,35 @@ void search_finish(struct search *search)
 
 /* --- one candidate ---------------------------------------------------------------------------- */
 
-static bool is_loadable(const struct search *search, const char *path)
+static bool read_header(const char *path, unsigned char head[sizeof(Elf32_Ehdr)])
 {
-    unsigned char head[offsetof(Elf64_Ehdr, e_machine) + 2];
-    struct stat status;
-    unsigned first, second, machine;
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-    bool whole;
+    struct stat status;
 
     if (fd < 0)
         return false;
-    whole = fstat(fd, &status) == 0 && S_ISREG(status.st_mode) &&
-            read(fd, head, sizeof(head)) == (ssize_t)sizeof(head);
+    bool whole = fstat(fd, &status) == 0 && S_ISREG(status.st_mode) &&
+                 read(fd, head, sizeof(Elf32_Ehdr)) == (ssize_t)sizeof(Elf32_Ehdr);
     close(fd);
-    if (!whole || memcmp(head, ELFMAG, SELFMAG) != 0 || head[EI_CLASS] != search->class ||
-        head[EI_DATA] != search->order)
-        return false;
-    first = head[sizeof(head) - 2];
-    second = head[sizeof(head) - 1];
-    first = head[sizeof(head) - 2];
-    second = head[sizeof(head) - 1];
-    machine = search->order == ELFDATA2LSB ? first | second << 8 : first << 8 | second;
-    return machine == search->machine->machine;
+    return whole && memcmp(head, ELFMAG, SELFMAG) == 0;
 }
+
+/* Of the same machine, class and order, and called in the same way. */
+static bool is_loadable(const struct search *search, const char *path)
+{
+    const struct codec *codec = codec_find(search->class, search->order);
+    unsigned char head[sizeof(Elf32_Ehdr)]; /* e_flags of either class stand in it */
+    size_t flags =
+        search->class == ELFCLASS32 ? offsetof(Elf32_Ehdr, e_flags) : offsetof(Elf64_Ehdr, e_flags);
+
+    if (codec == NULL || !read_header(path, head) || head[EI_CLASS] != search->class ||
+        head[EI_DATA] != search->order ||
+        codec_number(codec, head + offsetof(Elf64_Ehdr, e_machine), 2) != search->machine->machine)
+        return false;
+    uint32_t other = (uint32_t)codec_number(codec, head + flags, 4) ^ search->flags;
+    return (other & search->machine->abi_mask) == 0;
+}
+_Static_assert(offsetof(Elf64_Ehdr, e_flags) + 4 <= sizeof(Elf32_Ehdr), "e_flags are read");
 
 /* --- dynamic string tokens -------------------------------------------------------------------- */
 
@@ -116,7 +94,7 @@ static size_t token_length(const char *text, size_t size, const char *name)
 /* Writes `size` bytes of `text` with its tokens replaced. *variable: a token was met whose value
  * depends on `values`. */
 static void expand(FILE *stream, const char *text, size_t size, const char *origin,
-                   const struct token_values *values, bool *variable)
+                   const struct search_tokens *values, bool *variable)
 {
     for (size_t at = 0; at < size;) {
         const struct {
@@ -151,7 +129,7 @@ struct lookup {
 };
 
 static char *join(const char *folder, size_t size, const struct lookup *lookup,
-                  const struct token_values *values, bool *variable)
+                  const struct search_tokens *values, bool *variable)
 {
     char *path = NULL;
     size_t length;
@@ -172,7 +150,7 @@ static char *join(const char *folder, size_t size, const struct lookup *lookup,
 
 static bool try_folder(struct lookup *lookup, const char *folder, size_t size)
 {
-    const struct token_values *values = lookup->search->machine->values;
+    const struct search_tokens *values = lookup->search->machine->tokens;
     bool variable = true;
 
     for (size_t i = 0; variable && values[i].library != NULL; i++) {

@@ -8,14 +8,14 @@
 
 #include "ldcache.h"
 #include "patcher.h"
-
-struct search_machine;
+#include "search_machine.h"
 
 /* The same for all objects of one closure. */
 struct search {
     const struct search_machine *machine;
     unsigned char class;     /* EI_CLASS */
     unsigned char order;     /* EI_DATA */
+    uint32_t flags;          /* e_flags */
     const char *environment; /* LD_LIBRARY_PATH, or NULL; borrowed */
     struct ldcache cache;
 };
@@ -29,10 +29,9 @@ struct search_object {
     const struct search_object *loader; /* that needed it first, or NULL */
 };
 
-/* For files with this e_machine, EI_CLASS and EI_DATA. Reads `cache_path`. */
-PATCH_MUST_CHECK bool search_init(struct search *search, uint16_t machine, unsigned char class,
-                                  unsigned char order, const char *cache_path,
-                                  struct patch_error *error);
+/* For what a file with this header may be loaded with. Reads `cache_path`. */
+PATCH_MUST_CHECK bool search_init(struct search *search, const Elf64_Ehdr *header,
+                                  const char *cache_path, struct patch_error *error);
 void search_finish(struct search *search);
 
 /* The file for the DT_NEEDED entry `name` of `object`. *path is NULL when there is none, else the

@@ -60,8 +60,7 @@ static void enter(void)
     ck_assert_ptr_nonnull(mkdtemp(folder));
     ck_assert_int_eq(read(fd, &own, sizeof(own)), (ssize_t)sizeof(own));
     close(fd);
-    ck_assert(search_init(&search, own.e_machine, own.e_ident[EI_CLASS], own.e_ident[EI_DATA],
-                          "/nonexistent", &error));
+    ck_assert(search_init(&search, &own, "/nonexistent", &error));
 }
 
 static void leave(void)
@@ -233,12 +232,85 @@ START_TEST(default_folders_come_last_unless_forbidden)
 }
 END_TEST
 
+/* A header of either class, as it stands in a file of this machine's order. */
+static void put_foreign(const char *name, const Elf64_Ehdr *header)
+{
+    Elf64_Ehdr file = *header;
+    Elf32_Ehdr small = {.e_machine = header->e_machine, .e_flags = header->e_flags};
+
+    memcpy(small.e_ident, header->e_ident, EI_NIDENT);
+    if (header->e_ident[EI_CLASS] == ELFCLASS32)
+        memcpy(&file, &small, sizeof(small));
+    put_bytes(name, &file, sizeof(file));
+}
+
+/* ARM has two conventions for floating point numbers, in folders of their own. */
+START_TEST(libraries_agree_in_how_they_are_called)
+{
+    struct search_object object = {.folder = folder, .runpath = "$ORIGIN/first:$ORIGIN/second"};
+    static const uint32_t floats[] = {EF_ARM_ABI_FLOAT_HARD, EF_ARM_ABI_FLOAT_SOFT};
+    static const char *const folders[] = {"/lib/arm-linux-gnueabihf", "/lib/arm-linux-gnueabi"};
+    struct search native = search;
+    struct patch_error error;
+    Elf64_Ehdr header = own;
+
+    header.e_machine = EM_ARM;
+    header.e_ident[EI_CLASS] = ELFCLASS32;
+    header.e_flags = EF_ARM_ABI_FLOAT_SOFT;
+    put_foreign("first/libx.so", &header);
+    header.e_flags = EF_ARM_ABI_FLOAT_HARD;
+    put_foreign("second/libx.so", &header);
+    for (size_t i = 0; i < 2; i++) {
+        header.e_flags = floats[i];
+        ck_assert(search_init(&search, &header, "/nonexistent", &error));
+        ck_assert_str_eq(search.machine->folders[0], folders[i]);
+        find(&object, "libx.so", i == 0 ? "second/libx.so runpath" : "first/libx.so runpath");
+        search_finish(&search);
+    }
+    search = native;
+}
+END_TEST
+
+START_TEST(each_machine_has_folders_of_its_own)
+{
+    static const struct {
+        uint16_t machine;
+        unsigned char class, order;
+        uint32_t flags;
+        const char *folder;
+    } rows[] = {
+        {EM_X86_64, ELFCLASS64, ELFDATA2LSB, 0, "/lib/x86_64-linux-gnu"},
+        {EM_AARCH64, ELFCLASS64, ELFDATA2LSB, 0, "/lib/aarch64-linux-gnu"},
+        {EM_386, ELFCLASS32, ELFDATA2LSB, 0, "/lib/i386-linux-gnu"},
+        {EM_RISCV, ELFCLASS64, ELFDATA2LSB, 5, "/lib/riscv64-linux-gnu"},
+        {EM_PPC, ELFCLASS32, ELFDATA2MSB, 0, "/lib/powerpc-linux-gnu"},
+        {EM_PPC64, ELFCLASS64, ELFDATA2MSB, 1, "/lib/powerpc64-linux-gnu"},
+        {EM_PPC64, ELFCLASS64, ELFDATA2LSB, 2, "/lib/powerpc64le-linux-gnu"},
+        {EM_S390, ELFCLASS64, ELFDATA2MSB, 0, "/lib/s390x-linux-gnu"},
+        {EM_LOONGARCH, ELFCLASS64, ELFDATA2LSB, 0x43, "/lib/loongarch64-linux-gnu"},
+    };
+
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        Elf64_Ehdr header = {.e_machine = rows[i].machine, .e_flags = rows[i].flags};
+        header.e_ident[EI_CLASS] = rows[i].class;
+        header.e_ident[EI_DATA] = rows[i].order;
+        const struct search_machine *found = search_machine_find(&header);
+        ck_assert_ptr_nonnull(found);
+        ck_assert_str_eq(found->folders[0], rows[i].folder);
+        header.e_ident[EI_CLASS] = ELFCLASSNONE;
+        ck_assert_ptr_null(search_machine_find(&header));
+    }
+}
+END_TEST
+
 START_TEST(machine_that_is_not_known_is_refused)
 {
     struct search other;
     struct patch_error error;
+    Elf64_Ehdr header = own;
 
-    ck_assert(!search_init(&other, EM_SPARC, ELFCLASS64, ELFDATA2MSB, "/nonexistent", &error));
+    header.e_machine = EM_SPARC;
+    ck_assert(!search_init(&other, &header, "/nonexistent", &error));
     ck_assert_int_eq(error.code, PATCH_UNSUPPORTED_MACHINE);
 }
 END_TEST
@@ -256,6 +328,8 @@ int main(void)
         lib_and_platform_have_the_values_of_the_machine,
         empty_part_of_a_list_is_the_folder_one_is_in,
         default_folders_come_last_unless_forbidden,
+        libraries_agree_in_how_they_are_called,
+        each_machine_has_folders_of_its_own,
         machine_that_is_not_known_is_refused,
     };
 
