@@ -8,7 +8,7 @@
 
 #include "disasm.h"
 #include "error.h"
-#include "functions.h"
+#include "text.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -17,22 +17,12 @@
 struct target {
     uint64_t address;
     size_t import;
-    bool slot;
 };
 
 struct targets {
     struct target *items; /* by address */
     size_t count;
     size_t capacity;
-};
-
-/* One stretch of executable code. */
-struct stretch {
-    const uint8_t *code;
-    size_t size;
-    uint64_t address;
-    bool plt;        /* a section made of stubs */
-    bool is_section; /* its name is known */
 };
 
 struct search {
@@ -44,21 +34,48 @@ struct search {
     struct patch_error *error;
 };
 
-/* Called for each confirmed reference; false stops the search with an error. */
-typedef bool visitor(struct search *search, const struct stretch *stretch,
-                     const struct arch_reference *reference, const struct target *target);
+/* Makes room for one more in an array of `*capacity`. */
+static bool grow(void **items, size_t count, size_t *capacity, size_t size,
+                 struct patch_error *error)
+{
+    if (count < *capacity)
+        return true;
+    size_t larger = *capacity * 2 + 64;
+    void *moved = realloc(*items, larger * size);
+    if (moved == NULL)
+        return error_memory(error);
+    *items = moved;
+    *capacity = larger;
+    return true;
+}
 
 static bool add_target(struct targets *targets, struct target target, struct patch_error *error)
 {
-    if (targets->count == targets->capacity) {
-        size_t larger = targets->capacity * 2 + 64;
-        struct target *items = realloc(targets->items, larger * sizeof(*items));
-        if (items == NULL)
-            return error_memory(error);
-        targets->items = items;
-        targets->capacity = larger;
-    }
+    void *items = targets->items;
+
+    if (!grow(&items, targets->count, &targets->capacity, sizeof(target), error))
+        return false;
+    targets->items = items;
     targets->items[targets->count++] = target;
+    return true;
+}
+
+static bool add_site(struct search *search, const struct text *text,
+                     const struct arch_reference *reference, size_t import)
+{
+    struct call_sites *sites = search->sites;
+    void *items = sites->items;
+
+    if (!grow(&items, sites->count, &sites->capacity, sizeof(*sites->items), search->error))
+        return false;
+    sites->items = items;
+    sites->items[sites->count++] = (struct call_site){
+        .import = import,
+        .trap = reference->trap,
+        .kind = reference->kind,
+        .place = {.address = text->bytes.address + reference->start},
+    };
+    sites->traps += reference->trap != NULL;
     return true;
 }
 
@@ -86,127 +103,89 @@ static const struct target *find_target(const struct targets *targets, uint64_t 
     return bsearch(&key, targets->items, targets->count, sizeof(key), compare_targets);
 }
 
-/* --- going over the code -----------------------------------------------------------------------
- */
+/* --- the two passes --------------------------------------------------------------------------- */
 
-static bool search_stretch(struct search *search, const struct stretch *stretch, visitor *visit)
+/* Whether the disassembler sees in the bytes what their pattern says. */
+static bool confirmed(const struct search *search, const struct text *text,
+                      const struct arch_reference *reference)
 {
-    const struct arch_code *code = search->image->arch->code;
-    struct arch_reference reference;
+    const struct arch_text *bytes = &text->bytes;
+    size_t rest = bytes->size - reference->start;
+    const char *kind =
+        disasm_kind(search->disasm, bytes->code + reference->start,
+                    rest < ARCH_MARGIN ? rest : ARCH_MARGIN, bytes->address + reference->start);
 
-    for (size_t at = 0; at < stretch->size; at += code->step) {
-        if (!code->reference(stretch->code, stretch->size, at, stretch->address, &reference))
-            continue;
-        const struct target *target =
-            find_target(reference.slot ? &search->slots : &search->stubs, reference.target);
-        if (target == NULL)
-            continue;
-        const char *kind =
-            disasm_kind(search->disasm, stretch->code + reference.start,
-                        stretch->size - reference.start, stretch->address + reference.start);
-        if (kind == NULL || strcmp(kind, reference.kind) != 0)
-            continue;
-        if (!visit(search, stretch, &reference, target))
-            return false;
-    }
-    return true;
+    return kind != NULL && strcmp(kind, reference->kind) == 0;
 }
 
-/* Sections tell stubs from other code; a file without them is searched by segments. */
-static bool search_sections(struct search *search, visitor *visit, bool *any)
-{
-    const struct image *image = search->image;
-
-    for (size_t i = 0; i < image->section_count; i++) {
-        const Elf64_Shdr *s = &image->sections[i];
-        if (s->sh_type != SHT_PROGBITS || (s->sh_flags & SHF_EXECINSTR) == 0 ||
-            s->sh_offset > image->size || s->sh_size > image->size - s->sh_offset)
-            continue;
-        struct stretch stretch = {
-            .code = image->bytes + s->sh_offset,
-            .size = s->sh_size,
-            .address = s->sh_addr,
-            .plt = strncmp(image_section_name(image, i), ".plt", 4) == 0,
-            .is_section = image_section_name(image, i)[0] != '\0',
-        };
-        *any = true;
-        if (!image_load(image, s->sh_offset, s->sh_size, search->error))
-            return false;
-        bool done = search_stretch(search, &stretch, visit);
-        image_release(image, s->sh_offset, s->sh_size);
-        if (!done)
-            return false;
-    }
-    return true;
-}
-
-static bool search_code(struct search *search, visitor *visit)
-{
-    const struct image *image = search->image;
-    bool any = false;
-
-    if (!search_sections(search, visit, &any))
-        return false;
-    for (size_t i = 0; !any && i < image->segment_count; i++) {
-        const Elf64_Phdr *s = &image->segments[i];
-        if (s->p_type != PT_LOAD || (s->p_flags & PF_X) == 0)
-            continue;
-        struct stretch stretch = {image->bytes + s->p_offset, s->p_filesz, s->p_vaddr, false,
-                                  false};
-        if (!image_load(image, s->p_offset, s->p_filesz, search->error))
-            return false;
-        bool done = search_stretch(search, &stretch, visit);
-        image_release(image, s->p_offset, s->p_filesz);
-        if (!done)
-            return false;
-    }
-    return true;
-}
-
-/* --- the two passes ----------------------------------------------------------------------------
- */
-
-static bool in_stub(const struct search *search, const struct stretch *stretch,
+static bool in_stub(const struct search *search, const struct text *text,
                     const struct arch_reference *reference)
 {
     if (!reference->slot || strcmp(reference->kind, "jump") != 0)
         return false;
-    if (stretch->is_section)
-        return stretch->plt;
-    return search->image->arch->code->stub_like(stretch->code, stretch->size, reference);
+    if (text->is_section)
+        return text->stubs;
+    return search->image->arch->code->stub_like(&text->bytes, reference);
 }
 
-static bool note_stub(struct search *search, const struct stretch *stretch,
-                      const struct arch_reference *reference, const struct target *target)
+static bool note_stubs(void *context, const struct text *text, size_t from, size_t to)
 {
+    struct search *search = context;
     const struct arch_code *code = search->image->arch->code;
+    struct arch_reference reference;
 
-    if (!in_stub(search, stretch, reference))
+    if (text->is_section && !text->stubs)
         return true;
-    return add_target(&search->stubs,
-                      (struct target){stretch->address + code->stub_start(stretch->code, reference),
-                                      target->import, false},
-                      search->error);
+    for (size_t at = code->next(&text->bytes, from, to); at < to;
+         at = code->next(&text->bytes, at + code->width, to)) {
+        if (!code->reference(&text->bytes, at, &reference) || reference.trap != NULL ||
+            !in_stub(search, text, &reference))
+            continue;
+        const struct target *slot = find_target(&search->slots, reference.target);
+        if (slot == NULL || !confirmed(search, text, &reference))
+            continue;
+        uint64_t start = text->bytes.address + code->stub_start(&text->bytes, &reference);
+        if (!add_target(&search->stubs, (struct target){start, slot->import}, search->error))
+            return false;
+    }
+    return true;
 }
 
-static bool note_site(struct search *search, const struct stretch *stretch,
-                      const struct arch_reference *reference, const struct target *target)
+static bool note_site(struct search *search, const struct text *text,
+                      const struct arch_reference *reference)
 {
-    struct call_sites *sites = search->sites;
-
-    if (stretch->plt || in_stub(search, stretch, reference))
+    if (reference->trap != NULL)
+        return add_site(search, text, reference, 0);
+    const struct target *target =
+        find_target(reference->slot ? &search->slots : &search->stubs, reference->target);
+    if (target == NULL || in_stub(search, text, reference) || !confirmed(search, text, reference))
         return true;
-    if (sites->count == sites->capacity) {
-        size_t larger = sites->capacity * 2 + 64;
-        struct call_site *items = realloc(sites->items, larger * sizeof(*items));
-        if (items == NULL)
-            return error_memory(search->error);
-        sites->items = items;
-        sites->capacity = larger;
-    }
-    sites->items[sites->count++] = (struct call_site){
-        target->import, stretch->address + reference->start, reference->kind, NULL};
+    return add_site(search, text, reference, target->import);
+}
+
+static bool note_sites(void *context, const struct text *text, size_t from, size_t to)
+{
+    struct search *search = context;
+    const struct arch_code *code = search->image->arch->code;
+    struct arch_reference reference;
+
+    if (text->stubs)
+        return true;
+    for (size_t at = code->next(&text->bytes, from, to); at < to;
+         at = code->next(&text->bytes, at + code->width, to))
+        if (code->reference(&text->bytes, at, &reference) && !note_site(search, text, &reference))
+            return false;
     return true;
+}
+
+/* --- the functions that the sites are in ------------------------------------------------------ */
+
+static int compare_addresses(const void *a, const void *b)
+{
+    const struct function_place *x = &((const struct call_site *)a)->place;
+    const struct function_place *y = &((const struct call_site *)b)->place;
+
+    return (x->address > y->address) - (x->address < y->address);
 }
 
 static int compare_sites(const void *a, const void *b)
@@ -214,25 +193,30 @@ static int compare_sites(const void *a, const void *b)
     const struct call_site *x = a;
     const struct call_site *y = b;
 
+    if ((x->trap != NULL) != (y->trap != NULL))
+        return x->trap != NULL ? 1 : -1;
     if (x->import != y->import)
         return x->import < y->import ? -1 : 1;
-    return (x->address > y->address) - (x->address < y->address);
+    return compare_addresses(a, b);
 }
 
 static bool name_functions(const struct image *image, struct call_sites *sites,
                            struct patch_error *error)
 {
-    struct functions functions;
-
     if (sites->count == 0)
         return true;
-    if (!functions_load(image, &functions, error))
-        return false;
+    struct function_place *places = calloc(sites->count, sizeof(*places));
+    if (places == NULL)
+        return error_memory(error);
+    qsort(sites->items, sites->count, sizeof(*sites->items), compare_addresses);
     for (size_t i = 0; i < sites->count; i++)
-        sites->items[i].function = functions_at(&functions, sites->items[i].address);
-    functions_finish(&functions);
+        places[i].address = sites->items[i].place.address;
+    bool done = functions_resolve(image, places, sites->count, error);
+    for (size_t i = 0; i < sites->count; i++)
+        sites->items[i].place = places[i];
+    free(places);
     qsort(sites->items, sites->count, sizeof(*sites->items), compare_sites);
-    return true;
+    return done;
 }
 
 bool callsites_find(const struct image *image, const struct imports *imports,
@@ -244,17 +228,18 @@ bool callsites_find(const struct image *image, const struct imports *imports,
     memset(sites, 0, sizeof(*sites));
     if (image->arch->code == NULL)
         return true;
-    for (size_t i = 0; i < imports->relocation_count; i++)
-        if (!add_target(&search.slots,
-                        (struct target){imports->relocations[i].address,
-                                        imports->relocations[i].import, true},
+    for (size_t i = 0; i < imports->relocation_count; i++) {
+        const struct import_relocation *relocation = &imports->relocations[i];
+        if (!add_target(&search.slots, (struct target){relocation->address, relocation->import},
                         error))
             goto out;
+    }
     sort_targets(&search.slots);
-    if (!disasm_create(image->arch, &search.disasm, error) || !search_code(&search, note_stub))
+    if (!disasm_create(image->arch, &search.disasm, error) ||
+        !text_walk(image, note_stubs, &search, error))
         goto out;
     sort_targets(&search.stubs);
-    done = search_code(&search, note_site) && name_functions(image, sites, error);
+    done = text_walk(image, note_sites, &search, error) && name_functions(image, sites, error);
 out:
     disasm_destroy(search.disasm);
     free(search.slots.items);
@@ -264,8 +249,23 @@ out:
     return done;
 }
 
+size_t callsites_of(const struct call_sites *sites, size_t import, size_t *first)
+{
+    size_t plain = sites->count - sites->traps;
+    size_t count = 0;
+
+    *first = 0;
+    while (*first < plain && sites->items[*first].import < import)
+        ++*first;
+    while (*first + count < plain && sites->items[*first + count].import == import)
+        count++;
+    return count;
+}
+
 void callsites_finish(struct call_sites *sites)
 {
+    for (size_t i = 0; i < sites->count; i++)
+        functions_finish(&sites->items[i].place, 1);
     free(sites->items);
     memset(sites, 0, sizeof(*sites));
 }

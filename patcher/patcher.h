@@ -55,6 +55,8 @@ struct patch_options {
     bool allow_hard_links; /* rewrite a file that has other names (they keep the old content) */
     bool allow_overlay;    /* accept bytes behind the last thing that the headers describe */
     bool no_new_segment;   /* refuse what only a grown program header table could serve */
+    const char *const *others; /* names that could be redirected as well, ended by NULL, or NULL:
+                                  patch_scan() tells which of them are imported */
     const char *runpath;   /* folder to put in front of DT_RUNPATH ("$ORIGIN"), or NULL. Done also
                               where no import is redirected; with no functions, to any library */
 };
@@ -147,6 +149,7 @@ PATCH_MUST_CHECK bool patch_change_read(const struct patch_change *change, patch
 /* One place that calls or loads the address of an import. */
 struct patch_call_site {
     char *function;   /* the function that contains it, or NULL where no symbol covers it */
+    uint64_t start;   /* where that begins; 0 where unwinding tables do not know either */
     uint64_t address; /* of the instruction, as in the file (not relocated) */
     const char *kind; /* "call", "jump", "load"; static storage */
 };
@@ -167,18 +170,58 @@ struct patch_import {
     size_t call_site_count;
 };
 
+/* What else scan finds: waits that redirected imports do not reach, or not as they are chosen. */
+enum patch_finding_kind {
+    PATCH_FINDING_TRAP,       /* an instruction that enters the kernel */
+    PATCH_FINDING_SYSCALL,    /* a call of syscall() */
+    PATCH_FINDING_LOOKUP,     /* a function that is looked up by name */
+    PATCH_FINDING_OPENED,     /* a library that is opened at run time */
+    PATCH_FINDING_STREAM,     /* stdio on what may be a socket */
+    PATCH_FINDING_COPY,       /* a function of libc that is part of the file */
+    PATCH_FINDING_GO,         /* Go's runtime */
+    PATCH_FINDING_NOT_CHOSEN, /* an import among options->others */
+    PATCH_FINDING_NOT_HOOKED, /* an import that waits and is in no list */
+};
+
+enum patch_reach { PATCH_REDIRECTED, PATCH_REDIRECTABLE, PATCH_UNREACHABLE };
+enum patch_answer { PATCH_NO, PATCH_YES, PATCH_UNKNOWN };
+
+struct patch_finding {
+    enum patch_finding_kind kind;
+    bool placed;      /* stands at `address`: else it is about the whole file */
+    uint64_t address; /* of the instruction, the string or the function */
+    char *function;   /* that contains it, and where that begins: as in a call site */
+    uint64_t start;
+    char *what;      /* the system call, function or library; NULL: not known */
+    const char *how; /* the instruction or function by which: "syscall", "dlsym"; or NULL */
+    bool numbered;   /* `number` is that of the system call */
+    uint64_t number;
+    enum patch_answer blocks;
+    const char *waits; /* "for data", or NULL; static storage */
+    bool certain;      /* else a guess by a name */
+    enum patch_reach reach;
+};
+
+const char *patch_finding_name(enum patch_finding_kind kind);   /* never NULL */
+const char *patch_finding_reason(enum patch_finding_kind kind); /* one clause, for its reach */
+const char *patch_reach_name(enum patch_reach reach); /* "can be redirected" and so on */
+
 struct patch_scan {
     const char *machine;
     char *soname;                 /* or NULL */
     bool patched;                 /* the runtime is needed and at least one import is redirected */
     bool reverts;                 /* an undo record stands in the file */
-    bool decoded;                 /* call sites were looked for: not done on every machine */
+    bool decoded;                 /* code was looked into: not done on every machine */
+    struct patch_error refusal;   /* code PATCH_OK, or why imports that are not redirected cannot be */
     struct patch_import *imports; /* the hooked ones only, by name */
     size_t import_count;
+    struct patch_finding *findings; /* by kind, then by address */
+    size_t finding_count;
     char **needed; /* DT_NEEDED entries in order, ended by NULL */
 };
 
-/* Lists the imports among options->functions, redirected or not. The caller owns *scan. */
+/* Lists the imports among options->functions, redirected or not, and what else may wait. The caller
+ * owns *scan. */
 PATCH_MUST_CHECK bool patch_scan(const char *input, const struct patch_options *options,
                                  struct patch_scan **scan, struct patch_error *error);
 void patch_scan_destroy(struct patch_scan *scan); /* accepts NULL */

@@ -17,6 +17,13 @@ const struct hook hook_rows[] = {
 #define ROW_COUNT (sizeof(hook_rows) / sizeof(hook_rows[0]))
 const size_t hook_row_count = ROW_COUNT;
 
+bool hook_waits(const struct hook *hook)
+{
+    static const char never[] = "not at all";
+
+    return strncmp(hook->waits, never, sizeof(never) - 1) != 0;
+}
+
 struct hooklist {
     bool chosen[ROW_COUNT];
     const char *names[ROW_COUNT + 1];

@@ -20,6 +20,9 @@ struct hook {
 extern const struct hook hook_rows[];
 extern const size_t hook_row_count;
 
+/* Whether the call itself waits: some are hooked for what they do to the waits of others. */
+bool hook_waits(const struct hook *hook);
+
 #define HOOKLIST_DEFAULT HOOK_GROUPS_DEFAULT
 
 struct hooklist;

@@ -50,26 +50,26 @@ static uint64_t sign_extend(uint64_t value, unsigned bits)
 }
 
 /* The page that the nearest ADRP before `at` puts into `reg`. */
-static bool page_of(const uint8_t *code, size_t at, uint64_t address, uint32_t reg, uint64_t *page)
+static bool page_of(const struct arch_text *text, size_t at, uint32_t reg, uint64_t *page)
 {
     for (size_t i = 1; i <= BEHIND && i * WIDTH <= at; i++) {
         size_t place = at - i * WIDTH;
-        uint32_t w = word(code, place);
+        uint32_t w = word(text->code, place);
         if ((w & 0x9f000000) != 0x90000000 || (w & 31) != reg)
             continue;
         uint64_t pages = (uint64_t)((w >> 5) & 0x7ffff) << 2 | ((w >> 29) & 3);
-        *page = ((address + place) & ~(uint64_t)0xfff) + (sign_extend(pages, 21) << 12);
+        *page = ((text->address + place) & ~(uint64_t)0xfff) + (sign_extend(pages, 21) << 12);
         return true;
     }
     return false;
 }
 
 /* What becomes of the address that the LDR at `at` put into `reg`. */
-static void follow_load(const uint8_t *code, size_t size, size_t at, uint32_t reg,
+static void follow_load(const struct arch_text *text, size_t at, uint32_t reg,
                         struct arch_reference *out)
 {
-    for (size_t i = 1; i <= AHEAD && size - at >= (i + 1) * WIDTH; i++) {
-        uint32_t w = word(code, at + i * WIDTH);
+    for (size_t i = 1; i <= AHEAD && text->size - at >= (i + 1) * WIDTH; i++) {
+        uint32_t w = word(text->code, at + i * WIDTH);
         bool call = (w & 0xfffffc1f) == 0xd63f0000;
         bool jump = (w & 0xfffffc1f) == 0xd61f0000;
         if ((call || jump) && ((w >> 5) & 31) == reg) {
@@ -85,34 +85,63 @@ static void follow_load(const uint8_t *code, size_t size, size_t at, uint32_t re
     }
 }
 
-static bool reference(const uint8_t *code, size_t size, size_t at, uint64_t address,
-                      struct arch_reference *out)
+static const struct arch_trap svc = {{0x01, 0x00, 0x00, 0xd4}, WIDTH, "svc #0", SYSCALLS_GENERIC};
+enum { SVC = 0xd4000001u };
+
+static bool is_branch(uint32_t w) /* b, bl */
+{
+    return (w & 0x7c000000) == 0x14000000;
+}
+
+static bool is_load(uint32_t w) /* ldr xT, [xN, #rest] */
+{
+    return (w & 0xffc00000) == 0xf9400000;
+}
+
+static bool is_add(uint32_t w) /* add xD, xN, #rest */
+{
+    return (w & 0xffc00000) == 0x91000000;
+}
+
+static size_t next(const struct arch_text *text, size_t at, size_t end)
+{
+    for (; at < end && text->size - at >= WIDTH; at += WIDTH) {
+        uint32_t w = word(text->code, at);
+        if (is_branch(w) || is_load(w) || is_add(w) || w == SVC)
+            return at;
+    }
+    return end;
+}
+
+static bool reference(const struct arch_text *text, size_t at, struct arch_reference *out)
 {
     uint64_t page;
 
-    if (size - at < WIDTH)
+    if (text->size - at < WIDTH)
         return false;
-    uint32_t w = word(code, at);
+    uint32_t w = word(text->code, at);
     uint32_t base = (w >> 5) & 31;
     uint64_t rest = (w >> 10) & 0xfff;
 
-    out->start = at;
-    if ((w & 0x7c000000) == 0x14000000) { /* b, bl */
-        out->kind = (w & 0x80000000) != 0 ? "call" : "jump";
-        out->slot = false;
-        out->target = address + at + (sign_extend(w & 0x3ffffff, 26) << 2);
+    *out = (struct arch_reference){.start = at};
+    if (w == SVC) {
+        out->trap = &svc;
         return true;
     }
-    if ((w & 0xffc00000) == 0xf9400000 && page_of(code, at, address, base, &page)) { /* ldr */
+    if (is_branch(w)) {
+        out->kind = (w & 0x80000000) != 0 ? "call" : "jump";
+        out->target = text->address + at + (sign_extend(w & 0x3ffffff, 26) << 2);
+        return true;
+    }
+    if (is_load(w) && page_of(text, at, base, &page)) {
         out->kind = "load";
         out->slot = true;
         out->target = page + rest * 8;
-        follow_load(code, size, at, w & 31, out);
+        follow_load(text, at, w & 31, out);
         return true;
     }
-    if ((w & 0xffc00000) == 0x91000000 && page_of(code, at, address, base, &page)) { /* add */
+    if (is_add(w) && page_of(text, at, base, &page)) {
         out->kind = "load";
-        out->slot = false;
         out->target = page + rest;
         return true;
     }
@@ -120,26 +149,26 @@ static bool reference(const uint8_t *code, size_t size, size_t at, uint64_t addr
 }
 
 /* `ref` is the closing BR; ADRP stands three before it, perhaps behind a landing pad (bti c). */
-static size_t stub_start(const uint8_t *code, const struct arch_reference *ref)
+static size_t stub_start(const struct arch_text *text, const struct arch_reference *ref)
 {
     size_t start = ref->start;
 
     for (size_t i = 1; i <= 4 && i * WIDTH <= ref->start; i++) {
         size_t place = ref->start - i * WIDTH;
-        if ((word(code, place) & 0x9f00001f) == 0x90000010) {
+        if ((word(text->code, place) & 0x9f00001f) == 0x90000010) {
             start = place;
             break;
         }
     }
-    if (start >= WIDTH && word(code, start - WIDTH) == 0xd503245f)
+    if (start >= WIDTH && word(text->code, start - WIDTH) == 0xd503245f)
         start -= WIDTH;
     return start;
 }
 
-static bool stub_like(const uint8_t *code, size_t size, const struct arch_reference *ref)
+static bool stub_like(const struct arch_text *text, const struct arch_reference *ref)
 {
-    (void)size;
-    return word(code, ref->start) == 0xd61f0220 && stub_start(code, ref) != ref->start; /* br x17 */
+    return word(text->code, ref->start) == 0xd61f0220 && /* br x17 */
+           stub_start(text, ref) != ref->start;
 }
 
 static const struct arch_mnemonic mnemonics[] = {
@@ -147,11 +176,15 @@ static const struct arch_mnemonic mnemonics[] = {
 };
 
 static const struct arch_code code = {
-    .step = WIDTH,
+    .width = WIDTH,
+    .next = next,
     .reference = reference,
     .stub_start = stub_start,
     .stub_like = stub_like,
     .mnemonics = mnemonics,
+    .number = 8,         /* x8 */
+    .arguments = {0, 1}, /* x0, x1 */
+    .table = SYSCALLS_GENERIC,
 };
 
 const struct arch arch_aarch64 = {

@@ -498,7 +498,7 @@ class Reports(Case):
         path = self.library("a.so", CLIENT)
         entry = json.loads(self.greenify("scan", "--json", path).stdout)["files"][0]
         self.assertEqual(set(entry), {"file", "machine", "soname", "patched", "reverts", "needed",
-                                      "imports"})
+                                      "imports", "refusal", "decoded", "findings"})
         self.assertEqual(set(entry["imports"][0]),
                          {"name", "version", "state", "relocations", "call_sites"})
         self.greenify(path)
