@@ -16,6 +16,9 @@ RUNTIME = pathlib.Path(os.environ["RUNTIME_DIR"])  # where libgreen.so.1 was bui
 FIXTURES = SOURCE / "fixtures/matrix"
 SKIPPED = 77  # meson's exit status for a test that could not run
 
+# What `load` prints of a file whose calls do not come to the stand-in.
+UNREACHED = "recv=0 read=0 poll=0 right"
+
 # {cross} is the prefix of a machine's own binutils.
 TOOLS = [
     ["{cross}strip", "-o", "{to}", "{from}"],
@@ -60,6 +63,19 @@ def tool_command(words, source, target, cross=""):
     return [word.format(**{"from": source, "to": target, "cross": cross}) for word in words]
 
 
+def apply_tools(commands, source, target, cross=""):
+    """Lets tools (rows as in TOOLS) go over a file, one after another. Returns `target`, or None
+    where one of them will not have it."""
+    for step, words in enumerate(commands):
+        last = step == len(commands) - 1
+        result = target if last else target.with_name(f"{step}-{target.name}")
+        if run(tool_command(words, source, result, cross)).returncode != 0:
+            result.unlink(missing_ok=True)
+            return None
+        source = result
+    return source
+
+
 def installed(*programs):
     return all(shutil.which(program) for program in programs)
 
@@ -72,11 +88,9 @@ class Bench:
 
     def __init__(self, triple=None, emulator=None):
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="greenify-matrix-"))
-        self.triple = triple
         self.emulator = [emulator, "-L", "/usr/" + triple] if emulator else []
-        self.cc = f"{triple}-gcc" if triple else "gcc"
-        self.cxx = f"{triple}-g++" if triple else "g++"
         self.cross = f"{triple}-" if triple else ""
+        self.cc, self.cxx = self.cross + "gcc", self.cross + "g++"
         build([self.cc, *self.FLAGS, "-shared", "-Wl,-soname,libgreen.so.1",
                FIXTURES / "runtime.c", "-o", self.folder / "libgreen.so.1"])
         build([self.cc, *self.FLAGS, FIXTURES / "load.c", FIXTURES / "exercise.c",
@@ -99,20 +113,37 @@ class Bench:
 
     def load(self, files, runtime=None):
         """What `load` printed for each of the files: "recv=3 read=2 poll=2 right", or a fault."""
-        folder = runtime or self.folder
-        lines = {}
+        variable = f"LD_LIBRARY_PATH={runtime or self.folder}"
+        command = ["env", variable, self.folder / "load"]
+        if self.emulator:
+            command = [*self.emulator, "-E", variable, self.folder / "load", "--together"]
         files = [str(path) for path in files]
+        lines = {}
         for start in range(0, len(files), 400):
-            if self.emulator:
-                command = [*self.emulator, "-E", f"LD_LIBRARY_PATH={folder}"]
-            else:
-                command = ["env", f"LD_LIBRARY_PATH={folder}"]
-            result = run([*command, self.folder / "load", *files[start:start + 400]])
-            for line in result.stdout.splitlines():
-                path, colon, rest = line.partition(": ")
-                if colon and path in files:
-                    lines[path] = rest
-        return {path: lines.get(path, "no answer") for path in files}
+            lines.update(self.load_some(command, files[start:start + 400]))
+        # One that took its process down took the answers of those behind it along.
+        for path in files:
+            if path not in lines:
+                lines[path] = self.load_some(command, [path]).get(path, "no answer")
+        return lines
+
+    @staticmethod
+    def load_some(command, files):
+        lines = {}
+        for line in run([*command, *files]).stdout.splitlines():
+            path, colon, rest = line.partition(": ")
+            if colon and path in files:
+                lines[path] = rest
+        return lines
+
+    def spoils(self, commands, plain):
+        """Why a tool's work on a patched file says nothing: what it does to the unpatched one. None
+        where that is still as it was."""
+        control = apply_tools(commands, plain, self.folder / ("control-" + plain.name), self.cross)
+        if control is None:
+            return "refused, as is the unpatched file"
+        line = self.load([control])[str(control)]
+        return None if line == UNREACHED else "broken, as is the unpatched file"
 
 
 class Case(unittest.TestCase):
