@@ -22,6 +22,7 @@ struct patch_change {
     char *path;        /* destination, resolved */
     int folder;        /* of the destination */
     int fd;            /* of the new content */
+    bool synced;       /* the new content is on the disk */
     char name[48];     /* under which the new content stands in the folder; "" while it has none */
 };
 
@@ -124,21 +125,6 @@ static bool open_folder(struct patch_change *change, struct patch_error *error)
     return change->folder >= 0 || error_system(error, "cannot open the folder of the output");
 }
 
-static bool write_all(int fd, const uint8_t *bytes, uint64_t size, struct patch_error *error)
-{
-    while (size > 0) {
-        size_t part = size > ((uint64_t)1 << 30) ? (size_t)1 << 30 : (size_t)size;
-        ssize_t n = write(fd, bytes, part);
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n < 0)
-            return error_system(error, "write");
-        bytes += n;
-        size -= (uint64_t)n;
-    }
-    return true;
-}
-
 /* --- attributes --------------------------------------------------------------------------------
  */
 
@@ -211,16 +197,14 @@ static bool copy_metadata(const struct file *input, int to, bool in_place,
         return error_system(error, "fchmod");
     if (!copy_attributes(input->fd, to, in_place, error))
         return false;
-    if (futimens(to, times) != 0)
-        return error_system(error, "futimens");
-    return fsync(to) == 0 || error_system(error, "fsync");
+    return futimens(to, times) == 0 || error_system(error, "futimens");
 }
 
 /* --- create, commit, discard -------------------------------------------------------------------
  */
 
-bool change_create(const struct file *input, char *path, const uint8_t *bytes, uint64_t size,
-                   struct patch_change **out, struct patch_error *error)
+bool change_create(const struct file *input, char *path, struct patch_change **out,
+                   struct patch_error *error)
 {
     struct patch_change *change = calloc(1, sizeof(*change));
 
@@ -233,14 +217,37 @@ bool change_create(const struct file *input, char *path, const uint8_t *bytes, u
     change->fd = -1;
     change->input = input->status;
     change->in_place = strcmp(path, input->path) == 0;
-    if (!open_folder(change, error) || !open_temporary(change, error) ||
-        !write_all(change->fd, bytes, size, error) ||
-        !copy_metadata(input, change->fd, change->in_place, error)) {
+    if (!open_folder(change, error) || !open_temporary(change, error)) {
         patch_discard(change);
         return false;
     }
     *out = change;
     return true;
+}
+
+static bool is_same(const struct stat *now, const struct stat *then)
+{
+    return now->st_ino == then->st_ino && now->st_dev == then->st_dev &&
+           now->st_size == then->st_size && now->st_mtim.tv_sec == then->st_mtim.tv_sec &&
+           now->st_mtim.tv_nsec == then->st_mtim.tv_nsec;
+}
+
+static bool report_meanwhile(struct patch_error *error)
+{
+    return error_set(error, PATCH_CHANGED_SINCE, "somebody else changed it meanwhile");
+}
+
+bool change_complete(struct patch_change *change, const struct file *input,
+                     struct patch_error *error)
+{
+    struct stat now;
+
+    /* What was planned for one content must not be filled with another one. */
+    if (fstat(input->fd, &now) != 0)
+        return error_system(error, "fstat");
+    if (!is_same(&now, &input->status))
+        return report_meanwhile(error);
+    return copy_metadata(input, change->fd, change->in_place, error);
 }
 
 int change_descriptor(const struct patch_change *change)
@@ -293,16 +300,22 @@ static bool check_still_there(const struct patch_change *change, struct patch_er
         return true;
     if (fstatat(change->folder, file_base_name(change->path), &now, AT_SYMLINK_NOFOLLOW) != 0)
         return error_system(error, "the file is gone");
-    if (now.st_ino == then->st_ino && now.st_dev == then->st_dev && now.st_size == then->st_size &&
-        now.st_mtim.tv_sec == then->st_mtim.tv_sec && now.st_mtim.tv_nsec == then->st_mtim.tv_nsec)
-        return true;
-    return error_set(error, PATCH_CHANGED_SINCE, "somebody else changed it meanwhile");
+    return is_same(&now, then) || report_meanwhile(error);
+}
+
+bool patch_sync(struct patch_change *change, struct patch_error *error)
+{
+    if (!change->synced && fsync(change->fd) != 0)
+        return error_system(error, "fsync");
+    change->synced = true;
+    return true;
 }
 
 bool patch_commit(struct patch_change *change, struct patch_error *error)
 {
     bool visible = false;
-    bool done = check_still_there(change, error) && give_name(change, &visible, error);
+    bool done = patch_sync(change, error) && check_still_there(change, error) &&
+                give_name(change, &visible, error);
 
     if (done && !visible) {
         done = renameat(change->folder, change->name, change->folder,

@@ -16,10 +16,14 @@ PATCH_MUST_CHECK bool change_destination(const struct file *input, const char *o
                                          const struct patch_options *options, char **path,
                                          struct patch_error *error);
 
-/* Takes `path` over, also on failure. The caller owns *change. */
-PATCH_MUST_CHECK bool change_create(const struct file *input, char *path, const uint8_t *bytes,
-                                    uint64_t size, struct patch_change **change,
-                                    struct patch_error *error);
+/* An empty new version. Takes `path` over, also on failure. The caller owns *change. */
+PATCH_MUST_CHECK bool change_create(const struct file *input, char *path,
+                                    struct patch_change **change, struct patch_error *error);
+
+/* When its content is written: gives it the attributes of the input, which must still be the file
+ * that was read. */
+PATCH_MUST_CHECK bool change_complete(struct patch_change *change, const struct file *input,
+                                      struct patch_error *error);
 
 /* Of the new content, open for reading and writing; owned by the change. */
 int change_descriptor(const struct patch_change *change);

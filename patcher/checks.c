@@ -311,21 +311,19 @@ static enum patch_verdict check_runtime(const struct verify_subject *subject, ch
 static enum patch_verdict check_undo(const struct verify_subject *subject, char *detail)
 {
     struct patch_error error = {0};
-    uint8_t *bytes;
-    uint64_t size;
     struct undo undo;
 
     if (!undo_find(subject->image, &undo)) {
         snprintf(detail, VERIFY_DETAIL, "no undo record");
         return PATCH_SKIPPED;
     }
-    if (!undo_restore(subject->image, &undo, &bytes, &size, &error)) {
+    if (!undo_restore(subject->image, &undo, -1, &error)) {
         patch_error_format(&error, detail, VERIFY_DETAIL);
         /* Stripping a patched file is nothing wrong; it only cannot be reverted. */
         return error.code == PATCH_CHANGED_SINCE ? PATCH_SKIPPED : PATCH_FAULT;
     }
-    free(bytes);
-    snprintf(detail, VERIFY_DETAIL, "leads back to the original of %" PRIu64 " bytes", size);
+    snprintf(detail, VERIFY_DETAIL, "leads back to the original of %" PRIu64 " bytes",
+             undo.original_size);
     return PATCH_PASS;
 }
 

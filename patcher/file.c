@@ -11,6 +11,8 @@
 #include <string.h>
 #include <unistd.h>
 
+enum { STAT_BLOCK = 512 }; /* what st_blocks counts */
+
 bool file_open(struct file *file, const char *path, struct patch_error *error)
 {
     memset(file, 0, sizeof(*file));
@@ -33,8 +35,9 @@ bool file_open(struct file *file, const char *path, struct patch_error *error)
         goto fail;
     }
     file->size = (uint64_t)file->status.st_size;
-    if (source_create(file->fd, file->size, &file->source, error))
-        return true;
+    file->reader =
+        reader_of_file(file->fd, file->size, (uint64_t)file->status.st_blocks * STAT_BLOCK);
+    return true;
 fail:
     file_finish(file);
     return false;
@@ -42,7 +45,6 @@ fail:
 
 void file_finish(struct file *file)
 {
-    source_destroy(file->source);
     if (file->fd >= 0)
         close(file->fd);
     free(file->path);

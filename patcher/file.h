@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT
  *
- * One input file: its path, its attributes, and its content as a source.
+ * One input file: its path, its attributes, and a reader of its content.
  */
 #ifndef PATCHER_FILE_H
 #define PATCHER_FILE_H
 
 #include "patcher.h"
-#include "source.h"
+#include "reader.h"
 
 #include <sys/stat.h>
 
@@ -15,7 +15,7 @@ struct file {
     int fd;     /* open for reading */
     struct stat status;
     uint64_t size; /* in bytes */
-    struct source *source;
+    struct reader reader;
 };
 
 /* Refuses what is no regular file, without waiting on a FIFO. Reads nothing yet. */

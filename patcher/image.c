@@ -5,6 +5,7 @@
 #include "image.h"
 
 #include "error.h"
+#include "source.h"
 #include "tables.h"
 
 #include <gelf.h>
@@ -481,14 +482,17 @@ static bool parse(struct image *image, struct patch_error *error)
            tables_find(image, error) && image_sound(image, error);
 }
 
-static bool create(struct image template, struct image **out, struct patch_error *error)
+bool image_parse(const uint8_t *bytes, uint64_t size, struct image **out, struct patch_error *error)
 {
     struct image *image = calloc(1, sizeof(*image));
 
     *out = NULL;
     if (image == NULL)
         return error_memory(error);
-    *image = template;
+    image->bytes = bytes;
+    image->size = size;
+    image->memory = reader_of_memory(bytes, size);
+    image->reader = &image->memory;
     if (!parse(image, error)) {
         image_destroy(image);
         return false;
@@ -497,17 +501,32 @@ static bool create(struct image template, struct image **out, struct patch_error
     return true;
 }
 
-bool image_parse(const uint8_t *bytes, uint64_t size, struct image **out, struct patch_error *error)
+bool image_open_reader(const struct reader *reader, struct image **out, struct patch_error *error)
 {
-    return create((struct image){.bytes = bytes, .size = size}, out, error);
+    struct image *image = calloc(1, sizeof(*image));
+
+    *out = NULL;
+    if (image == NULL)
+        return error_memory(error);
+    image->size = reader->size;
+    image->reader = reader;
+    bool done = source_create(reader, &image->source, error);
+    if (done) {
+        image->bytes = source_bytes(image->source);
+        done = parse(image, error);
+        /* What could not be read is the reason for whatever else seems wrong. */
+        done = source_sound(image->source, error) && done;
+    }
+    if (done)
+        *out = image;
+    else
+        image_destroy(image);
+    return done;
 }
 
 bool image_open(const struct file *file, struct image **out, struct patch_error *error)
 {
-    return create((struct image){.bytes = source_bytes(file->source),
-                                 .size = file->size,
-                                 .source = file->source},
-                  out, error);
+    return image_open_reader(&file->reader, out, error);
 }
 
 void image_destroy(struct image *image)
@@ -517,6 +536,7 @@ void image_destroy(struct image *image)
     free(image->segments);
     free(image->sections);
     free(image->dynamic);
+    source_destroy(image->source);
     free(image);
 }
 

@@ -31,7 +31,9 @@ enum image_relocations {
 struct image {
     const uint8_t *bytes; /* borrowed; of a file only what was loaded may be touched */
     uint64_t size;
-    struct source *source; /* borrowed; NULL: all of `bytes` is memory */
+    const struct reader *reader; /* borrowed */
+    struct source *source;       /* owned; NULL: all of `bytes` is memory */
+    struct reader memory;        /* `reader`, in that case */
     const struct codec *codec;
     const struct arch *arch;
 
@@ -68,6 +70,8 @@ PATCH_MUST_CHECK bool image_parse(const uint8_t *bytes, uint64_t size, struct im
  * what they need, whoever uses image->bytes calls image_load() first. */
 PATCH_MUST_CHECK bool image_open(const struct file *file, struct image **out,
                                  struct patch_error *error);
+PATCH_MUST_CHECK bool image_open_reader(const struct reader *reader, struct image **out,
+                                        struct patch_error *error);
 void image_destroy(struct image *image); /* accepts NULL */
 
 /* Makes `size` bytes at `offset` readable through image->bytes until they are released as often as

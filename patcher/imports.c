@@ -12,6 +12,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* A name that is longer is none that anybody hooks. */
+enum { LONGEST_NAME = 1024 };
+
 struct names {
     const char **sorted;
     size_t count;
@@ -63,7 +66,12 @@ static bool append(struct imports *imports, const struct import *import, size_t 
         imports->items = items;
         *capacity = larger;
     }
-    imports->items[imports->count++] = *import;
+    struct import *added = &imports->items[imports->count];
+    *added = *import;
+    added->name = strdup(import->name);
+    if (added->name == NULL)
+        return error_memory(error);
+    imports->count++;
     imports->pending += import->wanted && !import->redirected;
     imports->redirected += import->redirected;
     return true;
@@ -84,32 +92,45 @@ static bool is_foreign(const char *version)
     return true;
 }
 
+/* One undefined function, by its name: is it wanted, or redirected already? */
+static bool look_at_import(const struct image *image, const struct patch_options *options,
+                           const struct names *names, const struct versions *versions,
+                           uint32_t symbol, char *name, struct imports *imports, size_t *capacity,
+                           struct patch_error *error)
+{
+    size_t prefix = strlen(options->prefix);
+    bool prefixed = strncmp(name, options->prefix, prefix) == 0;
+    struct import import = {
+        .name = prefixed ? name + prefix : name, .symbol = symbol, .redirected = prefixed};
+
+    import.wanted =
+        names_have(names, import.name) && !is_foreign(versions_name(versions, image, symbol));
+    return (!prefixed && !import.wanted) || append(imports, &import, capacity, error);
+}
+
 static bool collect_symbols(const struct image *image, const struct patch_options *options,
                             const struct names *names, const struct versions *versions,
                             struct imports *imports, struct patch_error *error)
 {
     size_t prefix = strlen(options->prefix);
     size_t capacity = 0;
+    char name[LONGEST_NAME];
 
     for (uint32_t i = 1; i < image->symbol_count; i++) {
         Elf64_Sym symbol = image_symbol(image, i);
-        const char *name = image_string(image, symbol.st_name);
-        if (name == NULL)
+        bool defined = symbol.st_shndx != SHN_UNDEF;
+        /* Of a defined one the beginning is enough. */
+        size_t room = defined && prefix < sizeof(name) ? prefix + 1 : sizeof(name);
+        if (symbol.st_name >= image->strings.size)
             return error_set_entry(error, PATCH_MALFORMED, ".dynsym", i,
                                    image_symbol_offset(image, i),
                                    "the name at 0x%x lies behind .dynstr", symbol.st_name);
-        if (!is_function(&symbol))
+        if (!is_function(&symbol) || !image_copy_string(image, symbol.st_name, name, room))
             continue;
-        bool prefixed = strncmp(name, options->prefix, prefix) == 0;
-        if (symbol.st_shndx != SHN_UNDEF) {
-            imports->exports_prefix |= prefixed;
-            continue;
-        }
-        struct import import = {
-            .name = prefixed ? name + prefix : name, .symbol = i, .redirected = prefixed};
-        import.wanted =
-            names_have(names, import.name) && !is_foreign(versions_name(versions, image, i));
-        if ((prefixed || import.wanted) && !append(imports, &import, &capacity, error))
+        if (defined)
+            imports->exports_prefix |= strncmp(name, options->prefix, prefix) == 0;
+        else if (!look_at_import(image, options, names, versions, i, name, imports, &capacity,
+                                 error))
             return false;
     }
     return true;
@@ -255,6 +276,8 @@ bool imports_collect(const struct image *image, const struct patch_options *opti
 
 void imports_finish(struct imports *imports)
 {
+    for (size_t i = 0; i < imports->count; i++)
+        free(imports->items[i].name);
     free(imports->items);
     free(imports->relocations);
     memset(imports, 0, sizeof(*imports));

@@ -15,7 +15,7 @@ struct import_relocation {
 };
 
 struct import {
-    const char *name;                            /* without the prefix; in the image */
+    char *name;                                  /* without the prefix */
     uint32_t symbol;                             /* index in .dynsym */
     bool redirected;                             /* the symbol has the prefix */
     bool wanted;                                 /* among options->functions */

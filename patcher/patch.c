@@ -20,10 +20,26 @@ struct work {
     struct file file;
     struct image *image;
     struct imports imports;
+    uint64_t size; /* of the new file */
+    struct undo undo;
+    /* Of a file that is patched anew from its original: that, and how to read it. */
+    struct recipe back;
+    struct recipe_reader reader;
+    struct image *original;
+    struct imports wider;
+    /* What to write, and the image that it was planned for. */
+    const struct image *base;
+    struct plan plan;
+    struct recipe recipe;
 };
 
 static void work_finish(struct work *work)
 {
+    recipe_finish(&work->recipe);
+    plan_finish(&work->plan);
+    imports_finish(&work->wider);
+    image_destroy(work->original);
+    recipe_finish(&work->back);
     imports_finish(&work->imports);
     image_destroy(work->image);
     file_finish(&work->file);
@@ -36,6 +52,13 @@ static bool work_start(struct work *work, const char *input, const struct patch_
     work->file.fd = -1;
     return file_open(&work->file, input, error) && image_open(&work->file, &work->image, error) &&
            imports_collect(work->image, options, &work->imports, error);
+}
+
+/* What could not be read is the reason for whatever else seems wrong. */
+static bool work_sound(const struct work *work, struct patch_error *error)
+{
+    return work->image == NULL || (image_sound(work->image, error) &&
+                                   (work->original == NULL || image_sound(work->original, error)));
 }
 
 /* --- report ------------------------------------------------------------------------------------
@@ -99,114 +122,143 @@ static const char **all_functions(const struct patch_options *options,
     return all;
 }
 
-static enum patch_outcome build(const struct image *image, const struct imports *imports,
-                                const struct patch_options *options, uint8_t **bytes,
-                                uint64_t *size, struct patch_report *report,
-                                struct patch_error *error)
+static enum patch_outcome plan(struct work *work, const struct image *image,
+                               const struct imports *imports, const struct patch_options *options,
+                               struct patch_report *report, struct patch_error *error)
 {
-    struct plan plan;
-    enum patch_outcome outcome = plan_make(image, imports, options, &plan, error);
+    struct recipe_reader patched;
+    enum patch_outcome outcome = plan_make(image, imports, options, &work->plan, error);
 
     if (outcome == PATCH_FAILED)
         return outcome;
-    report->needed_slot = plan.needed_slot;
-    report->layout = plan.place.layout;
-    if (outcome == PATCH_READY && (!rewrite_apply(image, &plan, bytes, size, error) ||
-                                   !rewrite_check(image, options, *bytes, *size, error)))
-        outcome = PATCH_FAILED;
-    plan_finish(&plan);
-    if (outcome != PATCH_FAILED &&
-        !fill_report(report, image, imports, outcome == PATCH_READY, error))
-        outcome = PATCH_FAILED;
-    return outcome;
+    work->base = image;
+    report->needed_slot = work->plan.needed_slot;
+    report->layout = work->plan.place.layout;
+    if (outcome == PATCH_READY) {
+        if (!rewrite_recipe(image, &work->plan, &work->recipe, error))
+            return PATCH_FAILED;
+        work->size = work->recipe.size;
+        recipe_reader_init(&patched, &work->recipe, image->reader);
+        if (!rewrite_check(image, options, &work->plan, &patched.reader, error))
+            return PATCH_FAILED;
+    }
+    return fill_report(report, image, imports, outcome == PATCH_READY, error) ? outcome
+                                                                              : PATCH_FAILED;
 }
 
 /* Patched before, for fewer functions, and untouched since: planned anew from the original, so that
  * one record leads back to it. */
-static enum patch_outcome build_again(const struct work *work, const struct undo *undo,
-                                      const struct patch_options *options, uint8_t **bytes,
-                                      uint64_t *size, struct patch_report *report,
-                                      struct patch_error *error)
+static enum patch_outcome plan_again(struct work *work, const struct patch_options *options,
+                                     struct patch_report *report, struct patch_error *error)
 {
     enum patch_outcome outcome = PATCH_FAILED;
     struct patch_options wider = *options;
-    struct image *image = NULL;
-    struct imports imports = {0};
-    uint8_t *original;
-    uint64_t original_size;
     char *runpath = NULL;
 
-    if (!undo_restore(work->image, undo, &original, &original_size, error))
-        return build(work->image, &work->imports, options, bytes, size, report, error);
+    if (!undo_restore(work->image, &work->undo, -1, error))
+        return plan(work, work->image, &work->imports, options, report, error);
+    if (!undo_recipe(work->image, &work->undo, &work->back, error))
+        return PATCH_FAILED;
+    recipe_reader_init(&work->reader, &work->back, work->image->reader);
     const char **functions = all_functions(options, &work->imports);
     wider.functions = functions;
     if (functions == NULL)
         error_memory(error);
-    else if (image_parse(original, original_size, &image, error) &&
-             imports_collect(image, &wider, &imports, error) &&
-             runpath_added(work->image, image, &runpath, error)) {
+    else if (image_open_reader(&work->reader.reader, &work->original, error) &&
+             imports_collect(work->original, &wider, &work->wider, error) &&
+             runpath_added(work->image, work->original, &runpath, error)) {
         if (wider.runpath == NULL)
             wider.runpath = runpath;
-        outcome = build(image, &imports, &wider, bytes, size, report, error);
+        outcome = plan(work, work->original, &work->wider, &wider, report, error);
     }
-    imports_finish(&imports);
-    image_destroy(image);
     free(functions);
     free(runpath);
-    free(original);
     return outcome;
 }
 
-static enum patch_outcome build_any(const struct work *work, const struct patch_options *options,
-                                    uint8_t **bytes, uint64_t *size, struct patch_report *report,
-                                    struct patch_error *error)
+static enum patch_outcome decide_patch(struct work *work, const struct patch_options *options,
+                                       struct patch_report *report, struct patch_error *error)
 {
-    enum patch_outcome outcome;
-    struct undo undo = {0};
-    bool recorded = work->imports.redirected > 0 && undo_find(work->image, &undo);
+    bool recorded = work->imports.redirected > 0 && undo_find(work->image, &work->undo);
 
     if (recorded && work->imports.runtime_needed &&
         (work->imports.pending > 0 || runpath_wanted(work->image, options)))
-        return build_again(work, &undo, options, bytes, size, report, error);
-    outcome = build(work->image, &work->imports, options, bytes, size, report, error);
+        return plan_again(work, options, report, error);
+    enum patch_outcome outcome = plan(work, work->image, &work->imports, options, report, error);
     if (outcome == PATCH_NOTHING && recorded)
-        report->layout = undo.layout;
+        report->layout = work->undo.layout;
     return outcome;
 }
 
-/* Everything but the decision: read, let `make` build the new bytes, write them. */
-typedef enum patch_outcome make_bytes(const struct work *work, const struct patch_options *options,
-                                      uint8_t **bytes, uint64_t *size, struct patch_report *report,
-                                      struct patch_error *error);
+static bool write_patched(const struct work *work, int fd, struct patch_error *error)
+{
+    struct sum original;
 
-static enum patch_outcome prepare(make_bytes *make, const char *input, const char *output,
+    if (fd < 0)
+        return true;
+    if (!sum_init(&original, work->base->size, error))
+        return false;
+    bool done = recipe_write(&work->recipe, work->base->reader, fd, &original, NULL, error) &&
+                rewrite_seal(work->base, &work->plan, &work->recipe, &original, fd, error);
+    sum_finish(&original);
+    return done;
+}
+
+/* --- both ways ---------------------------------------------------------------------------------
+ */
+
+struct way {
+    enum patch_outcome (*decide)(struct work *work, const struct patch_options *options,
+                                 struct patch_report *report, struct patch_error *error);
+    /* -1: a dry run, which fails where writing would. */
+    bool (*write)(const struct work *work, int fd, struct patch_error *error);
+};
+
+static bool write_change(const struct work *work, const struct way *way, const char *output,
+                         const struct patch_options *options, struct patch_change **change,
+                         struct patch_error *error)
+{
+    char *path;
+
+    if (!change_destination(&work->file, output, options, &path, error))
+        return false;
+    if (change == NULL) {
+        free(path);
+        return way->write(work, -1, error);
+    }
+    if (!change_create(&work->file, path, change, error))
+        return false;
+    if (way->write(work, change_descriptor(*change), error) &&
+        change_complete(*change, &work->file, error))
+        return true;
+    patch_discard(*change);
+    *change = NULL;
+    return false;
+}
+
+static enum patch_outcome prepare(const struct way *way, const char *input, const char *output,
                                   const struct patch_options *options, struct patch_change **change,
                                   struct patch_report *report, struct patch_error *error)
 {
     enum patch_outcome outcome = PATCH_FAILED;
     struct patch_report own = {.machine = "", .needed_slot = ""};
-    uint8_t *bytes = NULL;
-    uint64_t size = 0;
-    char *path = NULL;
     struct work work;
 
     if (!work_start(&work, input, options, error))
         goto out;
-    outcome = make(&work, options, &bytes, &size, &own, error);
-    if (outcome != PATCH_FAILED && !image_sound(work.image, error))
-        outcome = PATCH_FAILED;
+    outcome = way->decide(&work, options, &own, error);
     own.size_before = work.file.size;
-    own.size_after = outcome == PATCH_READY ? size : work.file.size;
-    if (outcome != PATCH_READY)
-        goto out;
-    if (!change_destination(&work.file, output, options, &path, error))
-        outcome = PATCH_FAILED;
-    else if (change == NULL)
-        free(path);
-    else if (!change_create(&work.file, path, bytes, size, change, error))
+    own.size_after = outcome == PATCH_READY ? work.size : work.file.size;
+    if (outcome == PATCH_READY && !write_change(&work, way, output, options, change, error))
         outcome = PATCH_FAILED;
 out:
-    free(bytes);
+    if (!work_sound(&work, error)) {
+        if (outcome == PATCH_READY && change != NULL) {
+            patch_discard(*change);
+            *change = NULL;
+        }
+        outcome = PATCH_FAILED;
+    }
     work_finish(&work);
     if (outcome == PATCH_FAILED || report == NULL)
         patch_report_finish(&own);
@@ -219,26 +271,25 @@ enum patch_outcome patch_prepare(const char *input, const char *output,
                                  const struct patch_options *options, struct patch_change **change,
                                  struct patch_report *report, struct patch_error *error)
 {
-    return prepare(build_any, input, output, options, change, report, error);
+    static const struct way way = {decide_patch, write_patched};
+
+    return prepare(&way, input, output, options, change, report, error);
 }
 
 /* --- revert ------------------------------------------------------------------------------------
  */
 
-static enum patch_outcome build_original(const struct work *work,
-                                         const struct patch_options *options, uint8_t **bytes,
-                                         uint64_t *size, struct patch_report *report,
-                                         struct patch_error *error)
+static enum patch_outcome decide_revert(struct work *work, const struct patch_options *options,
+                                        struct patch_report *report, struct patch_error *error)
 {
-    struct undo undo;
-
     (void)options;
     if (!fill_report(report, work->image, &work->imports, false, error))
         return PATCH_FAILED;
     report->restored = true;
-    if (undo_find(work->image, &undo)) {
-        report->layout = undo.layout;
-        return undo_restore(work->image, &undo, bytes, size, error) ? PATCH_READY : PATCH_FAILED;
+    if (undo_find(work->image, &work->undo)) {
+        report->layout = work->undo.layout;
+        work->size = work->undo.original_size;
+        return PATCH_READY;
     }
     if (work->imports.redirected == 0 || work->imports.exports_prefix)
         return PATCH_NOTHING;
@@ -247,10 +298,17 @@ static enum patch_outcome build_original(const struct work *work,
     return PATCH_FAILED;
 }
 
+static bool write_original(const struct work *work, int fd, struct patch_error *error)
+{
+    return undo_restore(work->image, &work->undo, fd, error);
+}
+
 enum patch_outcome patch_prepare_revert(const char *input, const char *output,
                                         const struct patch_options *options,
                                         struct patch_change **change, struct patch_report *report,
                                         struct patch_error *error)
 {
-    return prepare(build_original, input, output, options, change, report, error);
+    static const struct way way = {decide_revert, write_original};
+
+    return prepare(&way, input, output, options, change, report, error);
 }

@@ -100,8 +100,8 @@ enum patch_outcome {
 
 /* Plans the redirection of `input` and writes the result to a temporary file beside `output`
  * (NULL: beside `input` itself, symbolic links resolved, to replace it), with mode, owner, times,
- * extended attributes and ACLs of the input, and synced. `report` may be NULL, `change` may be NULL
- * for a dry run, which writes nothing. The caller owns *change.
+ * extended attributes and ACLs of the input. `report` may be NULL, `change` may be NULL for a dry
+ * run, which writes nothing. The caller owns *change.
  * A file that was patched before, for fewer functions, is planned anew from its original, for the
  * earlier and the new functions together, so that one revert leads back to that; where another tool
  * edited it since, it is patched as it stands, and a revert leads back to there. */
@@ -117,6 +117,10 @@ PATCH_MUST_CHECK enum patch_outcome patch_prepare_revert(const char *input, cons
                                                          struct patch_change **change,
                                                          struct patch_report *report,
                                                          struct patch_error *error);
+
+/* Waits until the new content is on the disk. patch_commit() does so too; with several files it is
+ * better done for all of them before the first is committed, since it can fail. */
+PATCH_MUST_CHECK bool patch_sync(struct patch_change *change, struct patch_error *error);
 
 /* Gives the new version the name of its destination, in one step, and syncs the folder. Frees the
  * change, also on failure. Fails with PATCH_CHANGED_SINCE when the input that it would replace is not

@@ -325,26 +325,24 @@ static bool edit_needed(const struct image *image, uint32_t name, struct plan *p
     return edit_dynamic(image, slot, DT_NEEDED, name, plan, error);
 }
 
-/* --- the table ---------------------------------------------------------------------------------
+/* --- the new bytes -----------------------------------------------------------------------------
  */
 
-static bool encode_table(const struct image *image, const struct strings *strings,
-                         const struct undo_run *runs, struct plan *plan, struct patch_error *error)
+static bool encode_tail(const struct image *image, const struct strings *strings,
+                        const struct undo_run *runs, struct plan *plan, struct patch_error *error)
 {
-    plan->area_size = layout_area(image, &plan->place, plan->table_size);
-    plan->table = calloc(1, plan->area_size);
-    if (plan->table == NULL)
+    uint64_t old = image->strings.size;
+
+    plan->tail_size = layout_area(image, &plan->place, plan->table_size) - old;
+    plan->tail = calloc(1, plan->tail_size);
+    if (plan->tail == NULL)
         return error_memory(error);
-    if (!image_load(image, 0, image->size, error))
-        return false;
-    memcpy(plan->table, image->bytes + image->strings.offset, image->strings.size);
-    memcpy(plan->table + image->strings.size, strings->text, strings->size);
-    undo_encode(image, &plan->place, plan->table_size, runs, plan->edit_count,
-                plan->table + plan->record);
+    memcpy(plan->tail, strings->text, strings->size);
     if (plan->place.layout == PATCH_LAYOUT_NEW_SEGMENT)
         headers_encode(image, &plan->place, plan->table_size,
-                       plan->table + (plan->place.headers_offset - plan->place.offset));
-    return true;
+                       plan->tail + (plan->place.headers_offset - plan->place.offset - old));
+    return undo_encode(image, &plan->place, plan->table_size, runs, plan->edit_count,
+                       plan->tail + (plan->record - old), error);
 }
 
 /* Tries one place: the edits it needs, with the size of the record that they need in turn. */
@@ -374,7 +372,7 @@ static bool try_place(const struct image *image, const struct strings *strings,
     if (!edits_add_place(image, plan, error))
         goto out;
     edits_sort(plan);
-    done = *fits = encode_table(image, strings, runs, plan, error);
+    done = *fits = encode_tail(image, strings, runs, plan, error);
 out:
     if (!*fits)
         plan->edit_count = fixed;
@@ -459,6 +457,6 @@ enum patch_outcome plan_make(const struct image *image, const struct imports *im
 void plan_finish(struct plan *plan)
 {
     free(plan->edits);
-    free(plan->table);
+    free(plan->tail);
     memset(plan, 0, sizeof(*plan));
 }

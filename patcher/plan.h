@@ -22,10 +22,10 @@ struct plan {
     size_t edit_count;
     size_t edit_capacity;
     struct layout_place place;
-    uint8_t *table;          /* the new .dynstr, and behind it what else layout_area() counts */
-    size_t table_size;       /* of the new .dynstr */
-    size_t area_size;        /* of all of it */
-    size_t record;           /* where the undo record stands in it */
+    size_t table_size; /* of the new .dynstr: the old one, and the first bytes of `tail` */
+    size_t record;     /* where the undo record stands in it */
+    uint8_t *tail;     /* what stands behind the old strings: all that layout_area() counts */
+    size_t tail_size;
     size_t spare_used;       /* DT_NULL entries that are taken */
     const char *needed_slot; /* "spare", "DT_RELACOUNT", "DT_RELCOUNT" or "present" */
 };

@@ -4,31 +4,43 @@
  */
 #include "change.h"
 #include "error.h"
+#include "recipe.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <unistd.h>
 
-static bool prepare(const struct file *input, const char *output, const void *bytes, uint64_t size,
+/* `contents` as the new version of `input`, which must be open. */
+static bool prepare(const struct file *input, const char *output, const struct reader *contents,
                     const struct patch_options *options, struct patch_change **change,
                     struct patch_error *error)
 {
+    struct recipe recipe = {.size = contents->size};
     char *path;
 
-    return change_destination(input, output, options, &path, error) &&
-           change_create(input, path, bytes, size, change, error);
+    recipe_add_range(&recipe, 0, 0, contents->size);
+    if (!change_destination(input, output, options, &path, error) ||
+        !change_create(input, path, change, error))
+        return false;
+    if (recipe_write(&recipe, contents, change_descriptor(*change), NULL, NULL, error) &&
+        change_complete(*change, input, error))
+        return true;
+    patch_discard(*change);
+    *change = NULL;
+    return false;
 }
 
 bool patch_prepare_contents(const char *input, const char *output, const void *bytes, uint64_t size,
                             const struct patch_options *options, struct patch_change **change,
                             struct patch_error *error)
 {
+    struct reader contents = reader_of_memory(bytes, size);
     struct file file;
     bool done;
 
     if (!file_open(&file, input, error))
         return false;
-    done = prepare(&file, output, bytes, size, options, change, error);
+    done = prepare(&file, output, &contents, options, change, error);
     file_finish(&file);
     return done;
 }
@@ -41,8 +53,7 @@ bool patch_prepare_copy(const char *input, const char *output, const struct patc
 
     if (!file_open(&file, input, error))
         return false;
-    done = source_load(file.source, 0, file.size, error) &&
-           prepare(&file, output, source_bytes(file.source), file.size, options, change, error);
+    done = prepare(&file, output, &file.reader, options, change, error);
     file_finish(&file);
     return done;
 }

@@ -7,11 +7,9 @@
 
 #include "error.h"
 
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <unistd.h>
 
 enum {
     BLOCK = 1 << 15,
@@ -22,7 +20,7 @@ enum {
 _Static_assert((int)SOURCE_RECORD <= (int)BLOCK, "a record lies in two blocks at most");
 
 struct source {
-    int fd;
+    const struct reader *reader;
     uint64_t size;
     uint8_t *bytes;
     size_t reserved;
@@ -43,24 +41,6 @@ static size_t block_size(const struct source *source, size_t block)
     uint64_t left = source->size - (uint64_t)block * BLOCK;
 
     return left < BLOCK ? (size_t)left : BLOCK;
-}
-
-static bool read_all(const struct source *source, uint64_t offset, size_t size,
-                     struct patch_error *error)
-{
-    while (size > 0) {
-        ssize_t n = pread(source->fd, source->bytes + offset, size, (off_t)offset);
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n < 0)
-            return error_system(error, "read");
-        if (n == 0)
-            return error_set_at(error, PATCH_TRUNCATED, "", offset,
-                                "the file ends here now, it was longer before");
-        offset += (uint64_t)n;
-        size -= (size_t)n;
-    }
-    return true;
 }
 
 /* Gives memory to the blocks from `first` up to `end`. */
@@ -89,7 +69,8 @@ static bool fill_blocks(struct source *source, size_t first, size_t end, struct 
     struct patch_error failure = {0};
 
     if (open_blocks(source, first, end, &failure) &&
-        read_all(source, (uint64_t)first * BLOCK, size, &failure))
+        source->reader->read(source->reader, (uint64_t)first * BLOCK,
+                             source->bytes + (uint64_t)first * BLOCK, size, &failure))
         return true;
     if (!source->failed)
         source->failure = failure;
@@ -102,14 +83,15 @@ static bool fill_blocks(struct source *source, size_t first, size_t end, struct 
 /* --- create, destroy ---------------------------------------------------------------------------
  */
 
-bool source_create(int fd, uint64_t size, struct source **out, struct patch_error *error)
+bool source_create(const struct reader *reader, struct source **out, struct patch_error *error)
 {
+    uint64_t size = reader->size;
     uint64_t count = size / BLOCK + (size % BLOCK != 0);
     struct source *source = calloc(1, sizeof(*source));
 
     if (source == NULL)
         return error_memory(error);
-    source->fd = fd;
+    source->reader = reader;
     source->size = size;
     source->reserved = (size_t)(count != 0 ? count : 1) * BLOCK;
     source->blocks = calloc((size_t)count + 1, 1);

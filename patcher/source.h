@@ -1,18 +1,18 @@
 /* SPDX-License-Identifier: MIT
  *
- * A file as a range of addresses of which only what was asked for is in memory. It is read, not
- * mapped: a mapping faults when somebody truncates the file meanwhile. What was not loaded cannot
- * be touched at all, so that a forgotten load shows at once.
+ * What a reader gives as a range of addresses, of which only what was asked for is in memory. It is
+ * read, not mapped: a mapping faults when somebody truncates the file meanwhile. What was not
+ * loaded cannot be touched at all, so that a forgotten load shows at once.
  */
 #ifndef PATCHER_SOURCE_H
 #define PATCHER_SOURCE_H
 
-#include "patcher.h"
+#include "reader.h"
 
 struct source;
 
-/* `fd` is borrowed and must stay open. The caller owns *out. */
-PATCH_MUST_CHECK bool source_create(int fd, uint64_t size, struct source **out,
+/* Borrows the reader. The caller owns *out. */
+PATCH_MUST_CHECK bool source_create(const struct reader *reader, struct source **out,
                                     struct patch_error *error);
 void source_destroy(struct source *source); /* accepts NULL */
 

@@ -13,10 +13,14 @@
 #include <string.h>
 #include <xxhash.h>
 
-enum { CHUNKS = 16, HASH_SIZE = 16 };
-
-/* Little-endian, without padding. The two checksums of the patched file count as zero in what they
- * cover. The last byte of the magic is the version of the format. */
+/* Little-endian, without padding. The last byte of the magic is the version of the format.
+ *
+ * In version 2 original_hash is that of struct sum, and the chunks are parts of it; added_hash is
+ * the plain XXH3-128 of what the patch put in: the bytes where the runs were, then the insertion,
+ * or the table where nothing was inserted. In that the checksums count as zero.
+ *
+ * In version 1, which is not written any more, original_hash and added_hash are the plain XXH3-128
+ * of the two files; in the patched one the last two members count as zero. */
 struct header {
     uint8_t magic[8];
     uint32_t size; /* of the record, header included */
@@ -27,23 +31,20 @@ struct header {
     uint64_t insertion_size;
     uint64_t table_offset; /* of the new .dynstr, in the patched file */
     uint64_t table_size;
-    uint8_t original_hash[HASH_SIZE];
+    uint8_t original_hash[SUM_SIZE];
     uint32_t layout;
-    uint32_t reserved;       /* 0 */
-    uint16_t chunks[CHUNKS]; /* of equal parts of the file: they tell where a later edit was made */
-    uint8_t patched_hash[HASH_SIZE];
+    uint32_t reserved;           /* 0 */
+    uint16_t chunks[SUM_CHUNKS]; /* of the original: they tell where a later edit was made */
+    uint8_t added_hash[SUM_SIZE];
 };
-_Static_assert(sizeof(struct header) == 136, "the record's header has no padding");
+_Static_assert(sizeof(struct header) == UNDO_HEADER, "the record's header has no padding");
 
-static const uint8_t magic[8] = {0x7f, 'u', 'n', 'g', 'r', 'e', 'e', 1};
+enum { VERSION = 2, VERSION_AT = 7, MOST_RECORD = 1 << 24 };
 
-static void hash_of(const uint8_t *bytes, uint64_t size, uint8_t hash[HASH_SIZE])
-{
-    XXH128_canonical_t canonical;
+/* Distance, length, and no byte. */
+enum { SHORTEST_RUN = 2, WINDOW = 1 << 17 };
 
-    XXH128_canonicalFromHash(&canonical, XXH3_128bits(bytes, size));
-    memcpy(hash, canonical.digest, HASH_SIZE);
-}
+static const uint8_t magic[8] = {0x7f, 'u', 'n', 'g', 'r', 'e', 'e', VERSION};
 
 /* --- writing -----------------------------------------------------------------------------------
  */
@@ -81,8 +82,9 @@ size_t undo_size(const struct undo_run *runs, size_t count)
     return size;
 }
 
-void undo_encode(const struct image *image, const struct layout_place *place, uint64_t table_size,
-                 const struct undo_run *runs, size_t count, uint8_t *record)
+bool undo_encode(const struct image *image, const struct layout_place *place, uint64_t table_size,
+                 const struct undo_run *runs, size_t count, uint8_t *record,
+                 struct patch_error *error)
 {
     struct header header = {
         .size = (uint32_t)undo_size(runs, count),
@@ -99,46 +101,16 @@ void undo_encode(const struct image *image, const struct layout_place *place, ui
     uint64_t at = 0;
 
     memcpy(header.magic, magic, sizeof(magic));
-    hash_of(image->bytes, image->size, header.original_hash);
     memcpy(record, &header, sizeof(header));
     for (size_t i = 0; i < count; i++) {
         to = put_number(to, runs[i].offset - at);
         to = put_number(to, runs[i].size);
-        memcpy(to, image->bytes + runs[i].offset, runs[i].size);
+        if (!image->reader->read(image->reader, runs[i].offset, to, runs[i].size, error))
+            return false;
         to += runs[i].size;
         at = runs[i].offset + runs[i].size;
     }
-}
-
-static uint64_t chunk_start(uint64_t size, unsigned chunk)
-{
-    return size / CHUNKS * chunk + size % CHUNKS * chunk / CHUNKS;
-}
-
-static uint16_t chunk_hash(const uint8_t *bytes, uint64_t size, unsigned chunk)
-{
-    uint64_t start = chunk_start(size, chunk);
-
-    return (uint16_t)XXH3_64bits(bytes + start, chunk_start(size, chunk + 1) - start);
-}
-
-/* Clears the checksums in place, so that all of `bytes` can be summed. */
-static void clear_sums(uint8_t *record)
-{
-    memset(record + offsetof(struct header, chunks), 0,
-           sizeof(struct header) - offsetof(struct header, chunks));
-}
-
-void undo_seal(uint8_t *bytes, uint64_t size, uint64_t record)
-{
-    struct header header;
-
-    clear_sums(bytes + record);
-    memcpy(&header, bytes + record, sizeof(header));
-    for (unsigned i = 0; i < CHUNKS; i++)
-        header.chunks[i] = chunk_hash(bytes, size, i);
-    hash_of(bytes, size, header.patched_hash);
-    memcpy(bytes + record, &header, sizeof(header));
+    return true;
 }
 
 /* --- finding -----------------------------------------------------------------------------------
@@ -146,41 +118,63 @@ void undo_seal(uint8_t *bytes, uint64_t size, uint64_t record)
 
 static bool makes_sense(const struct header *header, uint64_t room)
 {
-    return header->size >= sizeof(*header) && header->size <= room &&
+    return (header->magic[VERSION_AT] == 1 || header->magic[VERSION_AT] == VERSION) &&
+           header->size >= sizeof(*header) && header->size <= room && header->size <= MOST_RECORD &&
            header->insertion_offset <= header->original_size &&
            header->original_size <= UINT64_MAX - header->insertion_size &&
            header->original_size + header->insertion_size == header->patched_size &&
            header->table_offset <= header->patched_size &&
            header->table_size <= header->patched_size - header->table_offset &&
-           header->size <= header->table_size &&
+           header->size <= header->table_size && header->runs <= header->size / SHORTEST_RUN &&
            header->layout >= PATCH_LAYOUT_CAVE && header->layout <= PATCH_LAYOUT_NEW_SEGMENT;
 }
 
-bool undo_find(const struct image *image, struct undo *undo)
+static bool read_header(const struct image *image, uint64_t offset, struct header *header,
+                        struct patch_error *error)
 {
-    const uint8_t *start = image->bytes + image->strings.offset;
-    const uint8_t *end = start + image->strings.size;
+    return image->reader->read(image->reader, offset, header, sizeof(*header), error);
+}
+
+/* Looks at one window of .dynstr; both places are in the file. */
+static bool find_between(const struct image *image, uint64_t start, uint64_t end, uint64_t room,
+                         struct undo *undo)
+{
+    const uint8_t *at = image->bytes + start;
+    const uint8_t *last = image->bytes + end;
     bool found = false;
 
-    if (!image_load(image, image->strings.offset, image->strings.size, NULL))
-        return false;
-
-    for (const uint8_t *at = start; (size_t)(end - at) >= sizeof(struct header); at++) {
+    for (; (at = memmem(at, (size_t)(last - at), magic, VERSION_AT)) != NULL; at++) {
         struct header header;
-        at = memmem(at, (size_t)(end - at), magic, sizeof(magic));
-        if (at == NULL || (size_t)(end - at) < sizeof(header))
-            break;
-        memcpy(&header, at, sizeof(header));
-        if (!makes_sense(&header, (uint64_t)(end - at)))
+        uint64_t offset = (uint64_t)(at - image->bytes);
+        if (room - offset < sizeof(header) || !read_header(image, offset, &header, NULL) ||
+            !makes_sense(&header, room - offset))
             continue;
         found = true;
         *undo = (struct undo){
-            .offset = (uint64_t)(at - image->bytes),
+            .offset = offset,
             .size = header.size,
             .layout = (enum patch_layout)header.layout,
             .original_size = header.original_size,
             .patched_size = header.patched_size,
         };
+    }
+    return found;
+}
+
+bool undo_find(const struct image *image, struct undo *undo)
+{
+    uint64_t room = image->strings.offset + image->strings.size;
+    bool found = false;
+
+    for (uint64_t at = image->strings.offset; at < room;) {
+        uint64_t size = room - at < WINDOW ? room - at : WINDOW;
+        /* A magic may begin in one window and end in the next. */
+        uint64_t overlap = room - at - size < VERSION_AT ? room - at - size : VERSION_AT;
+        if (!image_load(image, at, size + overlap, NULL))
+            return false;
+        found |= find_between(image, at, at + size + overlap, room, undo);
+        image_release(image, at, size + overlap);
+        at += size;
     }
     return found;
 }
@@ -209,47 +203,28 @@ static void name_sections(const struct image *image, uint64_t start, uint64_t en
     }
 }
 
-static bool report_change(const struct image *image, const struct header *header,
-                          const uint8_t *cleared, struct patch_error *error)
+/* Where a byte of the original stands in the patched file. */
+static uint64_t moved(const struct header *header, uint64_t offset)
 {
-    for (unsigned i = 0; i < CHUNKS; i++) {
-        char sections[128];
-        uint64_t start = chunk_start(image->size, i);
-        uint64_t end = chunk_start(image->size, i + 1);
-        if (chunk_hash(cleared, image->size, i) == header->chunks[i])
-            continue;
-        name_sections(image, start, end, sections, sizeof(sections));
-        return error_set_at(error, PATCH_CHANGED_SINCE, "", start,
-                            "changed since it was patched: not the bytes that were written "
-                            "between 0x%" PRIx64 " and 0x%" PRIx64 "%s",
-                            start, end, sections);
-    }
-    return error_set(error, PATCH_CHANGED_SINCE,
-                     "changed since it was patched: its checksum is another one");
+    return offset + (offset >= header->insertion_offset ? header->insertion_size : 0);
 }
 
-static bool check_unchanged(const struct image *image, const struct header *header, uint64_t record,
-                            struct patch_error *error)
+static bool report_change(const struct image *image, uint64_t start, uint64_t end,
+                          struct patch_error *error)
 {
-    uint8_t hash[HASH_SIZE];
+    char sections[128];
 
-    if (image->size != header->patched_size)
-        return error_set(error, PATCH_CHANGED_SINCE,
-                         "changed since it was patched: it has %" PRIu64 " bytes, then it had "
-                         "%" PRIu64,
-                         image->size, header->patched_size);
-    uint8_t *cleared = malloc(image->size);
-    if (cleared == NULL)
-        return error_memory(error);
-    memcpy(cleared, image->bytes, image->size);
-    clear_sums(cleared + record);
-    /* The chunks were summed without themselves, the whole likewise. */
-    hash_of(cleared, image->size, hash);
-    bool same = memcmp(hash, header->patched_hash, HASH_SIZE) == 0;
-    if (!same)
-        report_change(image, header, cleared, error);
-    free(cleared);
-    return same;
+    name_sections(image, start, end, sections, sizeof(sections));
+    return error_set_at(error, PATCH_CHANGED_SINCE, "", start,
+                        "changed since it was patched: not the bytes that were written between "
+                        "0x%" PRIx64 " and 0x%" PRIx64 "%s",
+                        start, end, sections);
+}
+
+static bool report_record(uint64_t place, struct patch_error *error)
+{
+    return error_set_at(error, PATCH_CHANGED_SINCE, ".dynstr", place,
+                        "the undo record does not lead back to the original");
 }
 
 static bool get_number(const uint8_t **from, const uint8_t *end, uint64_t *value)
@@ -264,8 +239,9 @@ static bool get_number(const uint8_t **from, const uint8_t *end, uint64_t *value
     return false;
 }
 
-static bool apply_runs(const struct header *header, const uint8_t *from, const uint8_t *end,
-                       uint8_t *bytes)
+/* The old bytes, as pieces of the original. */
+static bool add_runs(const struct header *header, const uint8_t *from, const uint8_t *end,
+                     struct recipe *recipe)
 {
     uint64_t at = 0;
 
@@ -277,55 +253,276 @@ static bool apply_runs(const struct header *header, const uint8_t *from, const u
             size > (uint64_t)(end - from))
             return false;
         at += distance;
-        memcpy(bytes + at, from, size);
+        recipe_add_piece(recipe, at, from, size);
         at += size;
         from += size;
     }
-    return true;
+    return recipe_settle(recipe);
 }
 
-/* The patched file without the insertion, or without what stands in the cave. */
-static uint8_t *take_out_table(const struct image *image, const struct header *header)
+/* All but what was inserted, or but what stands in the cave. */
+static void add_ranges(const struct header *header, struct recipe *recipe)
 {
-    uint64_t before = header->insertion_offset;
-    uint8_t *bytes = malloc(header->original_size != 0 ? header->original_size : 1);
+    uint64_t cut = header->insertion_offset;
+    uint64_t gap = header->insertion_size;
+    uint64_t end = header->patched_size;
+    uint64_t next = cut + gap;
 
-    if (bytes == NULL)
-        return NULL;
-    memcpy(bytes, image->bytes, before);
-    memcpy(bytes + before, image->bytes + before + header->insertion_size,
-           header->original_size - before);
-    if (header->layout == PATCH_LAYOUT_CAVE && header->insertion_size == 0)
-        memset(bytes + header->table_offset, 0, header->table_size);
-    return bytes;
+    if (gap == 0) {
+        cut = header->table_offset;
+        next = cut + header->table_size;
+    }
+    recipe_add_range(recipe, 0, 0, cut);
+    recipe_add_range(recipe, next, next - gap, end - next);
 }
 
-bool undo_restore(const struct image *image, const struct undo *undo, uint8_t **bytes,
-                  uint64_t *size, struct patch_error *error)
+static bool build_recipe(const struct header *header, const uint8_t *record, uint64_t place,
+                         struct recipe *recipe, struct patch_error *error)
+{
+    if (!recipe_init(recipe, header->runs, error))
+        return false;
+    recipe->size = header->original_size;
+    add_ranges(header, recipe);
+    if (add_runs(header, record + sizeof(*header), record + header->size, recipe))
+        return true;
+    recipe_finish(recipe);
+    return report_record(place, error);
+}
+
+bool undo_recipe(const struct image *image, const struct undo *undo, struct recipe *recipe,
+                 struct patch_error *error)
 {
     struct header header;
-    uint8_t hash[HASH_SIZE];
-    const uint8_t *record = image->bytes + undo->offset;
 
-    if (!image_load(image, 0, image->size, error))
+    if (!image_load(image, undo->offset, undo->size, error))
         return false;
-    memcpy(&header, record, sizeof(header));
-    if (!check_unchanged(image, &header, undo->offset, error))
-        return false;
-    uint8_t *original = take_out_table(image, &header);
-    if (original == NULL)
-        return error_memory(error);
-    bool done = apply_runs(&header, record + sizeof(header), record + header.size, original);
-    if (done) {
-        hash_of(original, header.original_size, hash);
-        done = memcmp(hash, header.original_hash, HASH_SIZE) == 0;
+    memcpy(&header, image->bytes + undo->offset, sizeof(header));
+    return build_recipe(&header, image->bytes + undo->offset, undo->offset, recipe, error);
+}
+
+/* --- checksums ---------------------------------------------------------------------------------
+ */
+
+/* The patched file, with zeros where its checksums stand. */
+struct cleared {
+    struct recipe recipe;
+    struct recipe_piece pieces[2];
+    struct recipe_reader reader;
+};
+
+static void clear_sums(struct cleared *cleared, const struct reader *patched, uint64_t record,
+                       unsigned version)
+{
+    static const uint8_t zeros[sizeof(struct header) - offsetof(struct header, chunks)];
+
+    cleared->pieces[0] = (struct recipe_piece){record + offsetof(struct header, original_hash),
+                                               version == 1 ? 0 : SUM_SIZE, zeros};
+    cleared->pieces[1] =
+        (struct recipe_piece){record + offsetof(struct header, chunks), sizeof(zeros), zeros};
+    cleared->recipe = (struct recipe){
+        .size = patched->size,
+        .base = {{0, 0, patched->size}},
+        .base_count = 1,
+        .pieces = cleared->pieces,
+        .piece_count = 2,
+    };
+    recipe_reader_init(&cleared->reader, &cleared->recipe, patched);
+}
+
+static bool sum_part(const struct reader *reader, uint64_t offset, uint64_t size,
+                     XXH3_state_t *state, uint8_t *window, struct patch_error *error)
+{
+    while (size > 0) {
+        uint64_t part = size < WINDOW ? size : WINDOW;
+        if (!reader->read(reader, offset, window, part, error))
+            return false;
+        XXH3_128bits_update(state, window, part);
+        offset += part;
+        size -= part;
     }
-    if (!done) {
-        free(original);
-        return error_set_at(error, PATCH_CHANGED_SINCE, ".dynstr", undo->offset,
-                            "the undo record does not lead back to the original");
-    }
-    *bytes = original;
-    *size = header.original_size;
     return true;
+}
+
+/* What the patch put in, in the order that the format says. */
+static bool sum_parts(const struct reader *reader, const struct header *header,
+                      const struct recipe *original, XXH3_state_t *state, uint8_t *window,
+                      struct patch_error *error)
+{
+    for (size_t i = 0; i < original->piece_count; i++)
+        if (!sum_part(reader, moved(header, original->pieces[i].at), original->pieces[i].size,
+                      state, window, error))
+            return false;
+    if (header->insertion_size != 0)
+        return sum_part(reader, header->insertion_offset, header->insertion_size, state, window,
+                        error);
+    return sum_part(reader, header->table_offset, header->table_size, state, window, error);
+}
+
+static bool sum_added(const struct reader *patched, uint64_t record, const struct header *header,
+                      const struct recipe *original, uint8_t hash[SUM_SIZE],
+                      struct patch_error *error)
+{
+    struct cleared cleared;
+    XXH128_canonical_t canonical;
+    XXH3_state_t *state = XXH3_createState();
+    uint8_t *window = malloc(WINDOW);
+    bool done = false;
+
+    if (state == NULL || window == NULL) {
+        error_memory(error);
+        goto out;
+    }
+    clear_sums(&cleared, patched, record, VERSION);
+    XXH3_128bits_reset(state);
+    done = sum_parts(&cleared.reader.reader, header, original, state, window, error);
+    if (done)
+        XXH128_canonicalFromHash(&canonical, XXH3_128bits_digest(state));
+    if (done)
+        memcpy(hash, canonical.digest, SUM_SIZE);
+out:
+    XXH3_freeState(state);
+    free(window);
+    return done;
+}
+
+bool undo_seal(const struct reader *patched, uint64_t place, struct sum *original,
+               uint8_t bytes[UNDO_HEADER], struct patch_error *error)
+{
+    struct header header;
+    struct recipe recipe;
+
+    if (!patched->read(patched, place, &header, sizeof(header), error))
+        return false;
+    if (!makes_sense(&header, patched->size - place))
+        return report_record(place, error);
+    uint8_t *record = malloc(header.size);
+    if (record == NULL)
+        return error_memory(error);
+    bool done = patched->read(patched, place, record, header.size, error) &&
+                build_recipe(&header, record, place, &recipe, error);
+    if (done) {
+        if (original != NULL) {
+            sum_result(original, header.original_hash);
+            for (unsigned i = 0; i < SUM_CHUNKS; i++)
+                header.chunks[i] = sum_of_chunk(original, i);
+        }
+        done = sum_added(patched, place, &header, &recipe, header.added_hash, error);
+        recipe_finish(&recipe);
+    }
+    memcpy(bytes, &header, sizeof(header));
+    free(record);
+    return done;
+}
+
+/* --- restoring ---------------------------------------------------------------------------------
+ */
+
+/* Everything about one way back. */
+struct way {
+    const struct image *image; /* the patched file */
+    const struct undo *undo;
+    struct header header;
+    struct recipe recipe;
+    int fd;
+};
+
+/* What the patch put in, before the pass over the file, so that a hostile record is not followed.
+ */
+static bool check_added(const struct way *way, struct patch_error *error)
+{
+    const struct header *header = &way->header;
+    uint8_t hash[SUM_SIZE];
+    bool inserted = header->insertion_size != 0;
+    uint64_t start = inserted ? header->insertion_offset : header->table_offset;
+    uint64_t size = inserted ? header->insertion_size : header->table_size;
+
+    if (!sum_added(way->image->reader, way->undo->offset, header, &way->recipe, hash, error))
+        return false;
+    return memcmp(hash, header->added_hash, SUM_SIZE) == 0 ||
+           report_change(way->image, start, start + size, error);
+}
+
+/* Names the first chunk of the original that is another one now. */
+static bool report_chunk(const struct way *way, const struct sum *sum, struct patch_error *error)
+{
+    const struct header *header = &way->header;
+
+    for (unsigned i = 0; i < SUM_CHUNKS; i++) {
+        uint64_t start = sum_chunk_start(sum->size, i);
+        uint64_t end = sum_chunk_start(sum->size, i + 1);
+        if (start != end && sum_of_chunk(sum, i) != header->chunks[i])
+            return report_change(way->image, moved(header, start), moved(header, end - 1) + 1,
+                                 error);
+    }
+    return report_record(way->undo->offset, error);
+}
+
+static bool restore(const struct way *way, struct patch_error *error)
+{
+    struct sum sum;
+    uint8_t hash[SUM_SIZE];
+
+    if (!check_added(way, error) || !sum_init(&sum, way->header.original_size, error))
+        return false;
+    bool done = recipe_write(&way->recipe, way->image->reader, way->fd, NULL, &sum, error);
+    if (done) {
+        sum_result(&sum, hash);
+        done = memcmp(hash, way->header.original_hash, SUM_SIZE) == 0 ||
+               report_chunk(way, &sum, error);
+    }
+    sum_finish(&sum);
+    return done;
+}
+
+/* Whether the plain sum of what `recipe` gives is `expected`. */
+static bool sum_is(const struct recipe *recipe, const struct reader *input, int fd,
+                   const uint8_t expected[SUM_SIZE], bool *same, struct patch_error *error)
+{
+    struct sum sum;
+    uint8_t hash[SUM_SIZE];
+
+    if (!sum_init_whole(&sum, recipe->size, error))
+        return false;
+    bool done = recipe_write(recipe, input, fd, NULL, &sum, error);
+    if (done)
+        sum_result(&sum, hash);
+    *same = done && memcmp(hash, expected, SUM_SIZE) == 0;
+    sum_finish(&sum);
+    return done;
+}
+
+static bool restore_version_1(const struct way *way, struct patch_error *error)
+{
+    const struct reader *input = way->image->reader;
+    struct cleared cleared;
+    bool same;
+
+    clear_sums(&cleared, input, way->undo->offset, 1);
+    if (!sum_is(&cleared.recipe, input, -1, way->header.added_hash, &same, error))
+        return false;
+    if (!same)
+        return error_set(error, PATCH_CHANGED_SINCE,
+                         "changed since it was patched: its checksum is another one");
+    if (!sum_is(&way->recipe, input, way->fd, way->header.original_hash, &same, error))
+        return false;
+    return same || report_record(way->undo->offset, error);
+}
+
+bool undo_restore(const struct image *image, const struct undo *undo, int fd,
+                  struct patch_error *error)
+{
+    struct way way = {.image = image, .undo = undo, .fd = fd};
+
+    if (image->size != undo->patched_size)
+        return error_set(error, PATCH_CHANGED_SINCE,
+                         "changed since it was patched: it has %" PRIu64
+                         " bytes, then it had %" PRIu64,
+                         image->size, undo->patched_size);
+    if (!read_header(image, undo->offset, &way.header, error) ||
+        !undo_recipe(image, undo, &way.recipe, error))
+        return false;
+    bool done = way.header.magic[VERSION_AT] == VERSION ? restore(&way, error)
+                                                        : restore_version_1(&way, error);
+    recipe_finish(&way.recipe);
+    return done;
 }

@@ -10,6 +10,7 @@
 
 #include "image.h"
 #include "layout.h"
+#include "recipe.h"
 
 /* Old bytes that were overwritten: `size` of them at `offset` of the original. */
 struct undo_run {
@@ -26,23 +27,34 @@ struct undo {
     uint64_t patched_size;
 };
 
+/* Bytes of a record before its runs. */
+enum { UNDO_HEADER = 136 };
+
 /* Bytes that the record takes; `runs` in ascending order, none overlapping. */
 size_t undo_size(const struct undo_run *runs, size_t count);
 
 /* Writes the record of undo_size() bytes, except what undo_seal() fills in. `image` is the
  * original, `table_size` that of the whole new table. */
-void undo_encode(const struct image *image, const struct layout_place *place, uint64_t table_size,
-                 const struct undo_run *runs, size_t count, uint8_t *record);
+PATCH_MUST_CHECK bool undo_encode(const struct image *image, const struct layout_place *place,
+                                  uint64_t table_size, const struct undo_run *runs, size_t count,
+                                  uint8_t *record, struct patch_error *error);
 
-/* Fills in the checksums of the finished file; the record stands at `record` in it. */
-void undo_seal(uint8_t *bytes, uint64_t size, uint64_t record);
+/* The record's header with the checksums of the finished file, in which it stands at `record`.
+ * `original` has gone over the original; NULL: what the header says of that stays. */
+PATCH_MUST_CHECK bool undo_seal(const struct reader *patched, uint64_t record, struct sum *original,
+                                uint8_t header[UNDO_HEADER], struct patch_error *error);
 
 /* Finds the youngest record in .dynstr; false when there is none that makes sense. */
 bool undo_find(const struct image *image, struct undo *undo);
 
-/* Builds the original; the caller frees *bytes. PATCH_CHANGED_SINCE, with what differs, when the
- * file is not the one that was written. */
-PATCH_MUST_CHECK bool undo_restore(const struct image *image, const struct undo *undo,
-                                   uint8_t **bytes, uint64_t *size, struct patch_error *error);
+/* The original, as a recipe over the patched file; borrows from `image`, the caller finishes
+ * *recipe. Believes the record: undo_restore() checks. */
+PATCH_MUST_CHECK bool undo_recipe(const struct image *image, const struct undo *undo,
+                                  struct recipe *recipe, struct patch_error *error);
+
+/* Writes the original to the empty file `fd`; -1: only checks that it could. PATCH_CHANGED_SINCE,
+ * with what differs, when the file is not the one that was written. */
+PATCH_MUST_CHECK bool undo_restore(const struct image *image, const struct undo *undo, int fd,
+                                   struct patch_error *error);
 
 #endif

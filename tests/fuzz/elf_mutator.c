@@ -5,7 +5,7 @@
 #include "elf_mutator.h"
 
 #include "elf_map.h"
-#include "undo.h"
+#include "in_memory.h"
 
 #include <string.h>
 
@@ -241,12 +241,11 @@ static void change_size(struct subject *subject)
 
 static void seal_again(struct subject *subject)
 {
-    static const uint8_t magic[] = {0x7f, 'u', 'n', 'g', 'r', 'e', 'e', 1};
-    enum { RECORD = 136 };
+    static const uint8_t magic[] = {0x7f, 'u', 'n', 'g', 'r', 'e', 'e'};
     const uint8_t *at = memmem(subject->bytes, subject->size, magic, sizeof(magic));
 
-    if (at != NULL && subject->size - (size_t)(at - subject->bytes) >= RECORD)
-        undo_seal(subject->bytes, subject->size, (uint64_t)(at - subject->bytes));
+    if (at != NULL)
+        in_memory_seal(subject->bytes, subject->size, (uint64_t)(at - subject->bytes));
 }
 
 /* --- all of it -------------------------------------------------------------------------------- */

@@ -4,7 +4,7 @@
  */
 #include "fixture.h"
 
-#include "rewrite.h"
+#include "in_memory.h"
 
 #include <dirent.h>
 #include <stdio.h>
@@ -175,7 +175,7 @@ void fixture_patch(const struct fixture *in, const struct patch_options *options
 
     expect(imports_collect(image, options, &imports, &error), &error);
     expect(plan_make(image, &imports, options, &plan, &error) == PATCH_READY, &error);
-    expect(rewrite_apply(image, &plan, &out->bytes, &out->size, &error), &error);
+    expect(in_memory_patch(image, options, &plan, &out->bytes, &out->size, &error), &error);
     plan_finish(&plan);
     imports_finish(&imports);
     image_destroy(image);

@@ -313,7 +313,7 @@ START_TEST(edits_are_ascending_and_apart)
     for (size_t i = 1; i < plan.edit_count; i++)
         ck_assert_uint_ge(plan.edits[i].offset, plan.edits[i - 1].offset + plan.edits[i - 1].size);
     ck_assert_str_eq(plan.needed_slot, "spare");
-    ck_assert_uint_eq(plan.table[plan.table_size - 1], 0);
+    ck_assert_uint_eq(plan.tail[plan.tail_size - 1], 0);
     ck_assert_uint_le(plan.table_size, plan.place.capacity);
     plan_finish(&plan);
     imports_finish(&imports);

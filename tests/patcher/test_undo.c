@@ -4,7 +4,7 @@
  */
 #include "error.h"
 #include "fixture.h"
-#include "undo.h"
+#include "in_memory.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -19,7 +19,7 @@ static bool restore(const struct fixture *patched, struct fixture *out, struct p
     struct undo undo;
 
     ck_assert(undo_find(image, &undo));
-    bool done = undo_restore(image, &undo, &out->bytes, &out->size, error);
+    bool done = in_memory_restore(image, &undo, &out->bytes, &out->size, error);
     image_destroy(image);
     return done;
 }
@@ -135,10 +135,10 @@ START_TEST(no_record_makes_the_patcher_leave_its_buffers)
             struct undo found;
             memcpy(broken.bytes, patched.bytes, patched.size);
             broken.bytes[undo.offset + i] = values[k];
-            undo_seal(broken.bytes, broken.size, undo.offset);
+            in_memory_seal(broken.bytes, broken.size, undo.offset);
             image = fixture_parse(&broken);
             if (undo_find(image, &found) &&
-                undo_restore(image, &found, &back.bytes, &back.size, &error)) {
+                in_memory_restore(image, &found, &back.bytes, &back.size, &error)) {
                 survived++;
                 /* Only what changed nothing can still lead to the original. */
                 ck_assert_uint_eq(back.size, original.size);

@@ -7,9 +7,8 @@
 #include "callsites.h"
 #include "fuzz.h"
 #include "imports.h"
+#include "in_memory.h"
 #include "plan.h"
-#include "rewrite.h"
-#include "undo.h"
 #include "verify.h"
 
 #include <stdlib.h>
@@ -45,7 +44,7 @@ static void try_undo(const struct image *image)
 
     if (!undo_find(image, &undo))
         return;
-    if (undo_restore(image, &undo, &bytes, &size, &error))
+    if (in_memory_restore(image, &undo, &bytes, &size, &error))
         free(bytes);
     else
         fuzz_require_told(&error);
@@ -67,13 +66,10 @@ static void try_patch(const struct image *image, const struct imports *imports,
         plan_finish(&plan);
         break;
     case PATCH_READY:
-        if (!rewrite_apply(image, &plan, &bytes, &size, &error)) {
-            fuzz_require_told(&error);
-        } else {
-            if (!rewrite_check(image, options, bytes, size, &error))
-                fuzz_require_told(&error);
+        if (in_memory_patch(image, options, &plan, &bytes, &size, &error))
             free(bytes);
-        }
+        else
+            fuzz_require_told(&error);
         plan_finish(&plan);
         break;
     }
