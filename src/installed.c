@@ -18,13 +18,14 @@
 
 enum { SIZE_LIMIT = 256 << 20 };
 
-/* The prepared files by the path that they will replace. */
+/* The files that are redirected, prepared or since an earlier run, by their path. */
 struct prepared {
     const struct transaction_file **files;
     size_t count;
 };
 
-/* --- the prepared files ----------------------------------------------------------------------- */
+/* --- the files ---------------------------------------------------------------------------------
+ */
 
 static int compare_files(const void *a, const void *b)
 {
@@ -32,6 +33,12 @@ static int compare_files(const void *a, const void *b)
     const struct transaction_file *y = *(const struct transaction_file *const *)b;
 
     return strcmp(x->resolved, y->resolved);
+}
+
+/* A run that was killed may have renamed a library and not the RECORD that lists it. */
+static bool was_done_before(const struct transaction_file *file)
+{
+    return file->state == TRANSACTION_NOTHING && file->report.redirected > 0;
 }
 
 static bool prepared_init(struct prepared *prepared, const struct transaction *transaction)
@@ -45,7 +52,8 @@ static bool prepared_init(struct prepared *prepared, const struct transaction *t
     for (size_t i = 0; i < transaction->count; i++) {
         const struct transaction_file *file = &transaction->files[i];
 
-        if (file->state == TRANSACTION_READY && file->change != NULL && file->resolved != NULL)
+        if (file->resolved != NULL &&
+            (was_done_before(file) || (file->state == TRANSACTION_READY && file->change != NULL)))
             prepared->files[prepared->count++] = file;
     }
     qsort(prepared->files, prepared->count, sizeof(*prepared->files), compare_files);
@@ -118,44 +126,80 @@ static void add_to_digest(void *context, const void *bytes, size_t size)
     digest_update(context, bytes, size);
 }
 
-static bool new_sum(const struct transaction_file *file, char text[DIGEST_TEXT], uint64_t *size)
+static bool sum_of_change(const struct patch_change *change, char sum[DIGEST_TEXT], uint64_t *size,
+                          struct patch_error *error)
 {
-    struct patch_error error;
     struct digest digest;
 
     digest_init(&digest);
-    if (!patch_change_read(file->change, add_to_digest, &digest, &error)) {
-        message_failure(file->input, &error);
+    if (!patch_change_read(change, add_to_digest, &digest, error))
         return false;
-    }
-    digest_finish(&digest, text);
+    digest_finish(&digest, sum);
     *size = digest.size;
     return true;
 }
 
-/* Whether the row told the truth about the file as it is still. Only SHA-256 can be judged. */
-static bool held(const struct record_row *row, const struct transaction_file *file)
+/* Of the file as it will be. */
+static bool new_sum(const struct transaction_file *file, char sum[DIGEST_TEXT], uint64_t *size)
+{
+    struct patch_error error;
+
+    if (file->change == NULL)
+        return digest_file(file->input, sum, size);
+    if (sum_of_change(file->change, sum, size, &error))
+        return true;
+    message_failure(file->input, &error);
+    return false;
+}
+
+/* Of the file as it was before it was patched; false when that cannot be told. */
+static bool original_sum(const struct transaction_file *file, const struct settings *settings,
+                         char sum[DIGEST_TEXT])
+{
+    struct patch_options options = settings_patch_options(settings);
+    struct patch_change *change = NULL;
+    struct patch_error error;
+    uint64_t size;
+    bool done;
+
+    if (patch_prepare_revert(file->input, NULL, &options, &change, NULL, &error) != PATCH_READY)
+        return false;
+    done = sum_of_change(change, sum, &size, &error);
+    patch_discard(change);
+    return done;
+}
+
+/* Whether the row told the truth about the file as it is still, or was before an earlier run. Only
+ * SHA-256 can be judged. */
+static bool held(const struct record_row *row, const struct transaction_file *file,
+                 const struct settings *settings)
 {
     char sum[DIGEST_TEXT];
     uint64_t size;
 
     if (strncmp(row->hash, DIGEST_PREFIX, strlen(DIGEST_PREFIX)) != 0)
-        return true;
-    return digest_file(file->input, sum, &size) && strcmp(sum, row->hash) == 0;
+        return file->change != NULL;
+    if (file->change != NULL)
+        return digest_file(file->input, sum, &size) && strcmp(sum, row->hash) == 0;
+    return original_sum(file, settings, sum) && strcmp(sum, row->hash) == 0;
 }
 
 static bool update_row(struct installed_record *entry, struct record_row *row,
-                       const struct transaction_file *file)
+                       const struct transaction_file *file, const struct settings *settings)
 {
     char sum[DIGEST_TEXT];
     uint64_t size;
 
-    if (!held(row, file)) {
-        message(entry->path, "its row for %s did not hold before, and is left as it is", row->path);
-        return true;
-    }
     if (!new_sum(file, sum, &size))
         return false;
+    if (strcmp(sum, row->hash) == 0)
+        return true;
+    if (!held(row, file, settings)) {
+        if (file->change != NULL)
+            message(entry->path, "its row for %s did not hold before, and is left as it is",
+                    row->path);
+        return true;
+    }
     if (!record_set(row, sum, size)) {
         message(NULL, "out of memory");
         return false;
@@ -165,7 +209,7 @@ static bool update_row(struct installed_record *entry, struct record_row *row,
 }
 
 static bool update_rows(struct installed_record *entry, struct record *record,
-                        const struct prepared *prepared)
+                        const struct prepared *prepared, const struct settings *settings)
 {
     char folder[PATH_MAX];
     char path[PATH_MAX];
@@ -178,7 +222,7 @@ static bool update_rows(struct installed_record *entry, struct record *record,
         const struct transaction_file *file =
             join(folder, record->rows[i].path, path) ? prepared_find(prepared, path) : NULL;
 
-        if (file != NULL && !update_row(entry, &record->rows[i], file))
+        if (file != NULL && !update_row(entry, &record->rows[i], file, settings))
             return false;
     }
     return true;
@@ -245,7 +289,7 @@ static bool prepare_record(struct installed_record *entry, const struct prepared
     done = record_parse(&record, text, size, reason, sizeof(reason));
     if (!done)
         message(entry->path, "is no list of files: %s", reason);
-    done = done && update_rows(entry, &record, prepared) &&
+    done = done && update_rows(entry, &record, prepared, settings) &&
            (entry->rows == 0 || prepare_contents(entry, &record, settings));
     free(text);
     record_finish(&record);

@@ -25,8 +25,9 @@ struct installed {
     size_t count;
 };
 
-/* Prepares a new version of each RECORD that lists a prepared file of the transaction. A row that
- * did not hold before is told and left alone. False, after a message, when one cannot be read or
+/* Prepares a new version of each RECORD that lists a prepared file of the transaction, or one that an
+ * earlier run patched before it was killed. A row that did not hold before is told and left alone.
+ * False, after a message, when one cannot be read or
  * written. Call installed_finish() in either case. */
 bool installed_prepare(struct installed *installed, const struct walk_list *records,
                        const struct transaction *transaction, const struct settings *settings);

@@ -66,10 +66,18 @@ static void count_refusals(struct tree *tree)
     }
 }
 
+/* Whatever the moment of a kill, the next run must find how to set RECORD right: for a patched file
+ * from its undo record, for an original not at all. So RECORD is the last to be patched and the
+ * first to be reverted. */
 static void commit(struct tree *tree)
 {
     size_t failed = transaction_count(&tree->transaction, TRANSACTION_FAILED);
 
+    if (tree->settings->revert && !installed_commit(&tree->installed)) {
+        transaction_discard(&tree->transaction);
+        tree->failed = true;
+        return;
+    }
     transaction_commit(&tree->transaction);
     for (size_t i = 0; i < tree->transaction.count; i++) {
         const struct transaction_file *file = &tree->transaction.files[i];
@@ -80,7 +88,8 @@ static void commit(struct tree *tree)
             message_failure(file->input, &file->error);
     }
     tree->failed |= transaction_count(&tree->transaction, TRANSACTION_FAILED) > failed;
-    tree->failed |= !installed_commit(&tree->installed);
+    if (!tree->settings->revert && !tree->failed)
+        tree->failed = !installed_commit(&tree->installed);
 }
 
 static void run_transaction(struct tree *tree)
@@ -170,7 +179,9 @@ static enum exit_status report_tree(struct tree *tree)
     report_files(&tree->report, tree);
     report_records(&tree->report, tree);
     report_counts(&tree->report, tree);
-    return tree->failed ? STATUS_FAULT : count_changed(tree) > 0 ? STATUS_DONE : STATUS_NOTHING;
+    if (tree->failed)
+        return STATUS_FAULT;
+    return count_changed(tree) > 0 || tree->installed.count > 0 ? STATUS_DONE : STATUS_NOTHING;
 }
 
 static enum exit_status run(const struct settings *settings)
