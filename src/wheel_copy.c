@@ -41,10 +41,18 @@ static bool system_failed(struct patch_error *error, const char *what)
     return false;
 }
 
+/* The archive's own words may name the temporary file, but not why. */
+static const char *reason_of(struct archive *archive)
+{
+    int number = archive_errno(archive);
+
+    return number > 0 ? strerror(number) : archive_error_string(archive);
+}
+
 static bool write_failed(struct passage *passage, struct patch_error *error)
 {
     return wheel_refuse(error, PATCH_SYSTEM, "the new wheel cannot be written: %s",
-                        archive_error_string(passage->to));
+                        reason_of(passage->to));
 }
 
 /* --- one block at a time ---------------------------------------------------------------------- */
@@ -467,7 +475,7 @@ static struct archive *create(const char *path, struct patch_error *error)
         archive_write_open_filename(archive, path) == ARCHIVE_OK)
         return archive;
     wheel_refuse(error, PATCH_SYSTEM, "the new wheel cannot be written: %s",
-                 archive != NULL ? archive_error_string(archive) : "out of memory");
+                 archive != NULL ? reason_of(archive) : "out of memory");
     archive_write_free(archive);
     return NULL;
 }
