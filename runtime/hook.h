@@ -18,6 +18,7 @@
 #include <sys/eventfd.h>
 #include <sys/file.h>
 #include <sys/ioctl.h>
+#include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/select.h>
 #include <sys/sendfile.h>
@@ -25,6 +26,7 @@
 #include <sys/types.h>
 #include <sys/uio.h>
 #include <sys/wait.h>
+#include <termios.h>
 #include <threads.h>
 #include <time.h>
 #include <unistd.h>
@@ -32,6 +34,8 @@
 /* What code compiled with _FORTIFY_SOURCE imports instead. libc's ABI (debug/ in glibc); the
  * headers declare these only where they use them. */
 ssize_t __read_chk(int fd, void *buffer, size_t size, size_t room);
+ssize_t __pread_chk(int fd, void *buffer, size_t size, off_t position, size_t room);
+__typeof__(__pread_chk) __pread64_chk;
 ssize_t __recv_chk(int fd, void *buffer, size_t size, size_t room, int flags);
 ssize_t __recvfrom_chk(int fd, void *__restrict buffer, size_t size, size_t room, int flags,
                        __SOCKADDR_ARG address, socklen_t *__restrict length);

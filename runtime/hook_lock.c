@@ -1,13 +1,16 @@
 /* SPDX-License-Identifier: MIT
  *
- * Hooks of file locks: tried first, so that a free lock costs no worker; waited for on a worker,
- * where the kernel still finds deadlocks between processes.
+ * Hooks of file locks, tried first. Record locks are then waited for on a worker, where the kernel
+ * still finds deadlocks between processes. A lock by flock() is tried again after pauses: it
+ * belongs to the open file, so that a worker whose caller was interrupted would take away what that
+ * caller locked since.
  */
 #include "hook.h"
 #include "hub.h"
 #include "incarnation.h"
 #include "offload.h"
 #include "record_lock.h"
+#include "waiter.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -20,8 +23,7 @@ struct lock_job {
     struct job job;
     int fd;
     unsigned incarnation;
-    int operation; /* of flock() */
-    int command;   /* of fcntl(), 0: it is flock() */
+    int command; /* of fcntl() */
     struct flock range;
     bool taken_over;
     int result, error;
@@ -36,20 +38,15 @@ static void lock_run(struct job *job)
     if (incarnation_of(call->fd) != call->incarnation)
         goto out;
     errno = 0;
-    call->result = call->command == 0 ? flock(call->fd, call->operation)
-                                      : fcntl(call->fd, call->command, &call->range);
+    call->result = fcntl(call->fd, call->command, &call->range);
 out:
     call->error = errno;
 }
 
 static void give_back(struct lock_job *call)
 {
-    if (call->command == 0) {
-        (void)flock(call->fd, LOCK_UN);
-    } else {
-        call->range.l_type = F_UNLCK;
-        (void)fcntl(call->fd, call->command, &call->range);
-    }
+    call->range.l_type = F_UNLCK;
+    (void)fcntl(call->fd, call->command, &call->range);
 }
 
 static void lock_destroy(struct job *job)
@@ -91,26 +88,63 @@ static int lock_wait(struct hub *hub, const char *name, struct lock_job *call, b
     return result;
 }
 
+/* --- flock ------------------------------------------------------------------------------------ */
+
+/* Suspends for a while. */
+static enum wake rest(struct hub *hub, double seconds)
+{
+    struct waiter *w = waiter_create(hub, "flock", 0);
+    enum wake cause = WAKE_FAILED;
+
+    if (w == NULL)
+        return cause;
+    w->restartable = true;
+    cause = waiter_park(w, hub_deadline(seconds));
+    waiter_destroy(w);
+    if (cause == WAKE_SIGNAL)
+        errno = EINTR;
+    return cause;
+}
+
+IN_HUB int flock_in_hub(struct hub *hub, int fd, int operation)
+{
+    unsigned incarnation = incarnation_of(fd);
+    double pause = 0.001;
+    int saved = errno;
+
+    for (;;) {
+        enum wake cause;
+
+        if (flock(fd, operation | LOCK_NB) == 0) {
+            errno = saved;
+            return 0;
+        }
+        if (errno != EWOULDBLOCK)
+            return -1;
+        cause = rest(hub, pause);
+        if (cause == WAKE_REFUSED)
+            return flock(fd, operation);
+        if (cause == WAKE_SIGNAL || cause == WAKE_FAILED)
+            return -1;
+        if (incarnation_of(fd) != incarnation) {
+            errno = EBADF;
+            return -1;
+        }
+        if (pause < 0.016)
+            pause *= 2;
+    }
+}
+
 int greenify_flock(int fd, int operation)
 {
     struct hub *hub = hub_current();
-    struct lock_job *call;
-    int saved = errno, result;
-    bool blocks;
 
     if (hub == NULL || (operation & LOCK_NB) != 0)
         return flock(fd, operation);
-    result = flock(fd, operation | LOCK_NB);
-    if (result == 0 || errno != EWOULDBLOCK)
-        return result;
-    errno = saved;
-    call = lock_create(fd);
-    if (call == NULL)
-        return -1;
-    call->operation = operation;
-    result = lock_wait(hub, "flock", call, &blocks);
-    return blocks ? flock(fd, operation) : result;
+    return flock_in_hub(hub, fd, operation);
 }
+
+/* --- record locks ----------------------------------------------------------------------------- */
 
 static int lock_record(struct hub *hub, const char *name, int fd, int command,
                        const struct flock *range, bool *blocks)

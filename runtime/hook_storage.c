@@ -3,15 +3,21 @@
  * Hooks of the calls that wait for a disk, and of reading and writing at a position: they run on a
  * worker. What they need is copied: the caller may be gone before they end.
  */
+#include "fortify.h"
 #include "hook.h"
 #include "hub.h"
 #include "incarnation.h"
 #include "offload.h"
+#include "vector.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <stdbool.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <sys/uio.h>
 
 /* The descriptor may be closed, and its number be in use again, before a worker comes to the job.
  */
@@ -75,6 +81,71 @@ int greenify_syncfs(int fd)
     return on_worker("syncfs", run_syncfs, fd, &result) ? result : syncfs(fd);
 }
 
+static long run_allocate(const long *words)
+{
+    if (!is_still((int)words[0], (unsigned)words[1]))
+        return EBADF;
+    return posix_fallocate((int)words[0], words[2], words[3]);
+}
+
+/* The only one that returns its error. */
+int greenify_posix_fallocate(int fd, off_t position, off_t size)
+{
+    struct hub *hub = hub_current();
+    const long words[OFFLOAD_WORDS] = {fd, hub != NULL ? (long)incarnation_of(fd) : 0, position,
+                                       size};
+    int saved = errno, result;
+    bool blocks;
+
+    if (hub == NULL)
+        return posix_fallocate(fd, position, size);
+    result = (int)offload_call(hub, "posix_fallocate", run_allocate, words, false, &blocks);
+    if (blocks)
+        return posix_fallocate(fd, position, size);
+    if (result == -1)
+        result = errno;
+    errno = saved;
+    return result;
+}
+HOOK_SAME(posix_fallocate64, posix_fallocate);
+
+static long run_msync(const long *words)
+{
+    return msync((void *)words[0], (size_t)words[1], (int)words[2]);
+}
+
+int greenify_msync(void *start, size_t size, int flags)
+{
+    struct hub *hub = hub_current();
+    const long words[OFFLOAD_WORDS] = {(long)start, (long)size, flags};
+    bool blocks;
+    int result;
+
+    if (hub == NULL || (flags & MS_SYNC) == 0)
+        return msync(start, size, flags);
+    result = (int)offload_call(hub, "msync", run_msync, words, false, &blocks);
+    return blocks ? msync(start, size, flags) : result;
+}
+
+static long run_sync(const long *words)
+{
+    (void)words;
+    sync();
+    return 0;
+}
+
+void greenify_sync(void)
+{
+    struct hub *hub = hub_current();
+    const long words[OFFLOAD_WORDS] = {0};
+    bool blocks = true;
+
+    if (hub != NULL)
+        (void)offload_call(hub, "sync", run_sync, words, false, &blocks);
+    if (blocks)
+        sync();
+}
+
 /* --- reading and writing at a position -------------------------------------------------------- */
 
 /* The data passes through the job: the caller's buffer may be on a stack that others use meanwhile.
@@ -108,7 +179,7 @@ static void transfer_destroy(struct job *job)
     free(job);
 }
 
-static struct transfer_job *transfer_create(int fd, size_t size, off_t position)
+static struct transfer_job *transfer_create(int fd, size_t size, off_t position, bool writes)
 {
     struct transfer_job *call = malloc(sizeof *call + size);
 
@@ -118,62 +189,108 @@ static struct transfer_job *transfer_create(int fd, size_t size, off_t position)
         .job = {.run = transfer_run, .destroy = transfer_destroy},
         .fd = fd,
         .incarnation = incarnation_of(fd),
+        .writes = writes,
         .size = size,
         .position = position,
     };
     return call;
 }
 
-/* What the call returns, once the job has run; what it read goes to `buffer` (NULL: it wrote). */
-static ssize_t transfer_finish(struct transfer_job *call, void *buffer, int saved_errno)
+/* The caller's buffers to the job's one, or back. */
+static void gather(char *data, const struct iovec *iov, int count)
 {
-    ssize_t result = call->result;
+    for (int i = 0; i < count; i++)
+        data = mempcpy(data, iov[i].iov_base, iov[i].iov_len);
+}
 
-    errno = result == -1 ? call->error : saved_errno;
-    if (result > 0 && buffer != NULL)
-        memcpy(buffer, call->data, (size_t)result);
-    free(call);
-    return result;
+static void scatter(const struct iovec *iov, const char *data, size_t size)
+{
+    for (; size > 0; iov++) {
+        size_t part = size < iov->iov_len ? size : iov->iov_len;
+
+        memcpy(iov->iov_base, data, part);
+        data += part;
+        size -= part;
+    }
 }
 
 /* Beyond this the copy costs more than the wait may save, and memory as much again. */
 enum { TRANSFER_MOST = 1 << 20 };
 
-static bool is_offloaded(const struct hub *hub, size_t size)
+/* false: the caller has to make the call itself. */
+static bool transfer(const char *name, int fd, const struct iovec *iov, int count, off_t position,
+                     bool writes, ssize_t *result)
 {
-    return hub != NULL && size > 0 && size <= TRANSFER_MOST;
+    struct hub *hub = hub_current();
+    size_t size =
+        hub != NULL && count > 0 && count <= IOV_MAX ? vector_size(iov, (size_t)count) : 0;
+    struct transfer_job *call;
+    int saved = errno, status;
+
+    if (size == 0 || size > TRANSFER_MOST)
+        return false;
+    call = transfer_create(fd, size, position, writes);
+    if (call == NULL)
+        return false;
+    if (writes)
+        gather(call->data, iov, count);
+    status = offload_run(hub, name, &call->job);
+    *result = -1;
+    if (status != 0)
+        return status == -1;
+    *result = call->result;
+    errno = call->result == -1 ? call->error : saved;
+    if (!writes && call->result > 0)
+        scatter(iov, call->data, (size_t)call->result);
+    free(call);
+    return true;
 }
 
 ssize_t greenify_pread(int fd, void *buffer, size_t size, off_t position)
 {
-    struct hub *hub = hub_current();
-    struct transfer_job *call =
-        is_offloaded(hub, size) ? transfer_create(fd, size, position) : NULL;
-    int saved = errno, status;
+    const struct iovec iov = {buffer, size};
+    ssize_t result;
 
-    if (call == NULL)
-        return pread(fd, buffer, size, position);
-    status = offload_run(hub, "pread", &call->job);
-    if (status != 0)
-        return status == 1 ? pread(fd, buffer, size, position) : -1;
-    return transfer_finish(call, buffer, saved);
+    return transfer("pread", fd, &iov, 1, position, false, &result)
+               ? result
+               : pread(fd, buffer, size, position);
 }
 HOOK_SAME(pread64, pread);
 
+ssize_t greenify___pread_chk(int fd, void *buffer, size_t size, off_t position, size_t room)
+{
+    return fortify_is_libcs(size, room) ? __pread_chk(fd, buffer, size, position, room)
+                                        : greenify_pread(fd, buffer, size, position);
+}
+HOOK_SAME(__pread64_chk, __pread_chk);
+
+ssize_t greenify_preadv(int fd, const struct iovec *iov, int count, off_t position)
+{
+    ssize_t result;
+
+    return transfer("preadv", fd, iov, count, position, false, &result)
+               ? result
+               : preadv(fd, iov, count, position);
+}
+HOOK_SAME(preadv64, preadv);
+
 ssize_t greenify_pwrite(int fd, const void *buffer, size_t size, off_t position)
 {
-    struct hub *hub = hub_current();
-    struct transfer_job *call =
-        is_offloaded(hub, size) ? transfer_create(fd, size, position) : NULL;
-    int saved = errno, status;
+    const struct iovec iov = {(void *)(uintptr_t)buffer, size};
+    ssize_t result;
 
-    if (call == NULL)
-        return pwrite(fd, buffer, size, position);
-    call->writes = true;
-    memcpy(call->data, buffer, size);
-    status = offload_run(hub, "pwrite", &call->job);
-    if (status != 0)
-        return status == 1 ? pwrite(fd, buffer, size, position) : -1;
-    return transfer_finish(call, NULL, saved);
+    return transfer("pwrite", fd, &iov, 1, position, true, &result)
+               ? result
+               : pwrite(fd, buffer, size, position);
 }
 HOOK_SAME(pwrite64, pwrite);
+
+ssize_t greenify_pwritev(int fd, const struct iovec *iov, int count, off_t position)
+{
+    ssize_t result;
+
+    return transfer("pwritev", fd, iov, count, position, true, &result)
+               ? result
+               : pwritev(fd, iov, count, position);
+}
+HOOK_SAME(pwritev64, pwritev);
