@@ -239,7 +239,6 @@ static const char *cannot_load(const struct image *image)
 
 static void tell(const struct message *message, patch_check_sink *sink, void *context, bool *sound)
 {
-    const char *names[2] = {"load", "bind"};
     enum patch_verdict verdicts[2] = {message->loaded ? PATCH_PASS : message->verdict,
                                       message->loaded ? message->verdict : PATCH_SKIPPED};
     const char *details[2] = {message->loaded ? "" : message->detail,
@@ -249,7 +248,7 @@ static void tell(const struct message *message, patch_check_sink *sink, void *co
         if (verdicts[i] == PATCH_FAULT)
             *sound = false;
         if (sink != NULL)
-            sink(context, names[i], verdicts[i], details[i]);
+            sink(context, verify_load_checks[i].name, verdicts[i], details[i]);
     }
 }
 

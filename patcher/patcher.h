@@ -123,8 +123,8 @@ PATCH_MUST_CHECK enum patch_outcome patch_prepare_revert(const char *input, cons
 PATCH_MUST_CHECK bool patch_sync(struct patch_change *change, struct patch_error *error);
 
 /* Gives the new version the name of its destination, in one step, and syncs the folder. Frees the
- * change, also on failure. Fails with PATCH_CHANGED_SINCE when the input that it would replace is not
- * the one that was read. */
+ * change, also on failure. Fails with PATCH_CHANGED_SINCE when the input that it would replace is
+ * not the one that was read. */
 PATCH_MUST_CHECK bool patch_commit(struct patch_change *change, struct patch_error *error);
 
 /* Removes the temporary file. Frees the change. Accepts NULL. */
@@ -290,11 +290,23 @@ enum patch_verdict { PATCH_PASS, PATCH_FAULT, PATCH_SKIPPED };
 typedef void patch_check_sink(void *context, const char *name, enum patch_verdict verdict,
                               const char *detail);
 
-/* Structure, and that every import among options->functions is redirected. Returns false when the
- * file could not be read at all; *sound tells whether every check passed. */
+/* Structure, that every import among options->functions is redirected, and, where the undo record
+ * leads back to the original, that nothing else differs from that. Returns false when the file
+ * could not be read at all; *sound tells whether every check passed. */
 PATCH_MUST_CHECK bool patch_verify(const char *input, const struct patch_options *options,
                                    patch_check_sink *sink, void *context, bool *sound,
                                    struct patch_error *error);
+
+/* The same against the file `original` instead of the undo record (NULL: by that). An original that
+ * cannot be read is a fault of the checks "original...", not a failure. */
+PATCH_MUST_CHECK bool patch_verify_original(const char *input, const char *original,
+                                            const struct patch_options *options,
+                                            patch_check_sink *sink, void *context, bool *sound,
+                                            struct patch_error *error);
+
+/* The table of checks, those of patch_verify_load() last: the name of check `index` and what it
+ * asserts, in one phrase; static storage. False behind the last. */
+PATCH_MUST_CHECK bool patch_check_describe(size_t index, const char **name, const char **purpose);
 
 /* Loads `input` with the dynamic loader in a child process and checks that each redirected slot
  * holds an address inside the runtime. `sink` and `sound` as above. */

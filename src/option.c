@@ -185,6 +185,18 @@ const struct option_row option_library = {
     "several times (default: all but what the runtime stands on)",
     set_library};
 
+static bool set_original(struct settings *settings, const char *value, char *reason, size_t size)
+{
+    settings->original = value;
+    return not_empty(value, reason, size);
+}
+
+const struct option_row option_original = {
+    '\0', "original", "PATH",
+    "compare with the original, or with the file of the same name in the\n"
+    "folder PATH (default: what the undo record leads to)",
+    set_original};
+
 /* A switch: what it sets in `settings`, and its row. It takes no value and cannot fail. */
 #define SWITCH(id, letter, name, assignment, help)                                                 \
     static bool set_##id(struct settings *settings, const char *value, char *reason, size_t size)  \
@@ -213,6 +225,7 @@ SWITCH(load, '\0', "load", load = true,
 SWITCH(hub, '\0', "hub", hub = true, "give the program's first thread a hub from the start");
 SWITCH(no_children, '\0', "no-children", alone = true, "leave programs alone that COMMAND starts");
 SWITCH(json, '\0', "json", json = true, "print one JSON object");
+SWITCH(tap, '\0', "tap", tap = true, "print the results in the Test Anything Protocol");
 SWITCH(quiet, 'q', "quiet", verbosity = -1, "print nothing but errors");
 SWITCH(verbose, 'v', "verbose", verbosity = 1, "print more");
 SWITCH(help, '\0', "help", help = true, "print this text");

@@ -41,7 +41,9 @@ struct settings {
     const char *runtime_file; /* the library to put into a package, or NULL: looked for */
     bool dry_run;
     bool load;
+    const char *original; /* verify: file or folder to compare with, or NULL */
     bool json;
+    bool tap; /* verify: results for a test harness */
     bool help;
     bool version;
     int verbosity; /* -1 quiet, 0, 1 verbose */

@@ -503,9 +503,9 @@ class Reports(Case):
                          {"name", "version", "state", "relocations", "call_sites"})
         self.greenify(path)
         entry = json.loads(self.greenify("verify", "--json", path).stdout)["files"][0]
-        self.assertEqual(set(entry), {"file", "sound", "checks"})
+        self.assertEqual(set(entry), {"file", "original", "sound", "checks"})
         self.assertTrue(entry["sound"])
-        self.assertEqual(set(entry["checks"][0]), {"name", "verdict", "detail"})
+        self.assertEqual(set(entry["checks"][0]), {"name", "purpose", "verdict", "detail"})
         report = json.loads(self.greenify("hooks", "--json").stdout)
         self.assertEqual(set(report), {"version", "verb", "default", "hooks", "status"})
         self.assertEqual([row["name"] for row in report["hooks"]], hook_names())
