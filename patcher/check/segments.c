@@ -70,14 +70,16 @@ enum patch_verdict check_overlap(const struct verify_subject *subject, char *det
 }
 
 /* Segments that describe a part of another one must show the same bytes. Of PT_GNU_RELRO only the
- * addresses count; mold lets it begin at a .tbss that no PT_LOAD holds, with the offset 0, and lld
- * counts the padding behind it, which is not in the file, as if it was. */
+ * addresses count; mold lets it begin at a .tbss, with the offset 0, whether or not a PT_LOAD holds
+ * something else at that address, and lld counts the padding behind it, which is not in the file, as
+ * if it was. */
 static bool shows_its_bytes(const struct image *image, const Elf64_Phdr *s)
 {
     uint64_t offset;
 
     if (s->p_type == PT_GNU_RELRO)
-        return !image_offset(image, s->p_vaddr, 1, &offset) || offset == s->p_offset;
+        return s->p_offset == 0 || !image_offset(image, s->p_vaddr, 1, &offset) ||
+               offset == s->p_offset;
     return image_offset(image, s->p_vaddr, s->p_filesz, &offset) && offset == s->p_offset;
 }
 
