@@ -5,6 +5,7 @@
 #include "change.h"
 
 #include "error.h"
+#include "temporary.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -12,18 +13,18 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
 #include <sys/xattr.h>
 #include <unistd.h>
 
 struct patch_change {
-    struct stat input; /* as it was read */
-    bool in_place;     /* the destination is the input */
-    char *path;        /* destination, resolved */
-    int folder;        /* of the destination */
-    int fd;            /* of the new content */
-    bool synced;       /* the new content is on the disk */
-    char name[48];     /* under which the new content stands in the folder; "" while it has none */
+    struct stat input;         /* as it was read */
+    bool in_place;             /* the destination is the input */
+    char *path;                /* destination, resolved */
+    int folder;                /* of the destination */
+    int fd;                    /* of the new content */
+    bool synced;               /* the new content is on the disk */
+    char name[TEMPORARY_NAME]; /* under which the new content stands in the folder; "" while it has
+                                  none */
 };
 
 /* --- destination -------------------------------------------------------------------------------
@@ -80,38 +81,8 @@ bool change_destination(const struct file *input, const char *output,
     return false;
 }
 
-/* --- the temporary file ------------------------------------------------------------------------
+/* --- the new file ------------------------------------------------------------------------------
  */
-
-static bool random_name(struct patch_change *change, struct patch_error *error)
-{
-    uint64_t number;
-
-    if (getrandom(&number, sizeof(number), 0) != (ssize_t)sizeof(number))
-        return error_system(error, "getrandom");
-    snprintf(change->name, sizeof(change->name), ".greenify-%016" PRIx64, number);
-    return true;
-}
-
-static bool open_temporary(struct patch_change *change, struct patch_error *error)
-{
-    /* A nameless file gets its name by way of /proc. */
-    if (access("/proc/self/fd", X_OK) == 0) {
-        change->fd = openat(change->folder, ".", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
-        if (change->fd >= 0)
-            return true;
-        if (errno != EOPNOTSUPP && errno != EISDIR && errno != ENOENT && errno != EINVAL)
-            return error_system(error, "cannot create a temporary file");
-    }
-    if (!random_name(change, error))
-        return false;
-    change->fd = openat(change->folder, change->name, O_CREAT | O_EXCL | O_RDWR | O_CLOEXEC, 0600);
-    if (change->fd < 0) {
-        change->name[0] = '\0';
-        return error_system(error, "cannot create a temporary file");
-    }
-    return true;
-}
 
 static bool open_folder(struct patch_change *change, struct patch_error *error)
 {
@@ -142,9 +113,10 @@ static bool copy_attribute(int from, int to, const char *name, bool in_place,
         return error_memory(error);
     size = fgetxattr(from, name, value, (size_t)size);
     if (size < 0 || fsetxattr(to, name, value, (size_t)size, 0) != 0) {
-        /* A label that policy sets by itself, or a file system that has no such attributes. */
-        bool harmless = errno == EOPNOTSUPP || strcmp(name, "security.selinux") == 0 ||
-                        (errno == EPERM && !in_place);
+        /* A label that policy sets by itself; elsewhere, a file system that has no such attributes.
+         */
+        bool harmless = strcmp(name, "security.selinux") == 0 ||
+                        ((errno == EOPNOTSUPP || errno == EPERM) && !in_place);
         done = harmless || error_system(error, name);
     }
     free(value);
@@ -217,7 +189,8 @@ bool change_create(const struct file *input, char *path, struct patch_change **o
     change->fd = -1;
     change->input = input->status;
     change->in_place = strcmp(path, input->path) == 0;
-    if (!open_folder(change, error) || !open_temporary(change, error)) {
+    if (!open_folder(change, error) || !temporary_open(change->folder, file_base_name(change->path),
+                                                       &change->fd, change->name, error)) {
         patch_discard(change);
         return false;
     }
@@ -269,25 +242,20 @@ static void destroy(struct patch_change *change)
  * by a rename from a temporary name; a new one is linked at once. */
 static bool give_name(struct patch_change *change, bool *visible, struct patch_error *error)
 {
-    char link[64];
+    char path[64];
 
     if (change->name[0] != '\0')
         return true;
-    snprintf(link, sizeof(link), "/proc/self/fd/%d", change->fd);
-    if (linkat(AT_FDCWD, link, change->folder, file_base_name(change->path), AT_SYMLINK_FOLLOW) ==
+    temporary_path(change->fd, path, sizeof(path));
+    if (linkat(AT_FDCWD, path, change->folder, file_base_name(change->path), AT_SYMLINK_FOLLOW) ==
         0) {
         *visible = true;
         return true;
     }
     if (errno != EEXIST)
         return error_system(error, "linkat");
-    if (!random_name(change, error))
-        return false;
-    if (linkat(AT_FDCWD, link, change->folder, change->name, AT_SYMLINK_FOLLOW) != 0) {
-        change->name[0] = '\0';
-        return error_system(error, "linkat");
-    }
-    return true;
+    return temporary_name(change->folder, file_base_name(change->path), change->fd, change->name,
+                          error);
 }
 
 /* An upgrade that came in between must not be undone by a version of the old file. */
