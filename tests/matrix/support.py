@@ -36,8 +36,8 @@ TOOLS = [
 
 def run(command, **options):
     """Runs to the end, without a shell; the caller looks at the exit status."""
-    options = {"capture_output": True, "text": True, "check": False, "timeout": 300,
-               "stdin": subprocess.DEVNULL, **options}
+    options = {"capture_output": True, "text": True, "errors": "replace", "check": False,
+               "timeout": 300, "stdin": subprocess.DEVNULL, **options}
     return subprocess.run([str(word) for word in command], **options)
 
 
