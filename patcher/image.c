@@ -177,13 +177,26 @@ static const char *name_of(const struct name_row *rows, unsigned value, const ch
 
 /* Those of which no variant is supported. */
 static const struct name_row machine_names[] = {
-    {EM_MIPS, "MIPS"},   {EM_SPARC, "SPARC"}, {EM_SPARCV9, "SPARC v9"},
-    {EM_IA_64, "IA-64"}, {EM_ALPHA, "Alpha"}, {EM_PARISC, "PA-RISC"},
-    {EM_68K, "m68k"},    {EM_SH, "SuperH"},   {0, NULL},
+    {EM_MIPS, "MIPS"},
+    {EM_SPARC, "SPARC"},
+    {EM_SPARCV9, "SPARC v9"},
+    {EM_IA_64, "IA-64"},
+    {EM_ALPHA, "Alpha"},
+    {EM_PARISC, "PA-RISC"},
+    {EM_68K, "m68k"},
+    {EM_SH, "SuperH"},
+    {EM_XTENSA, "Xtensa"},
+    {EM_OPENRISC, "OpenRISC"},
+    {EM_MICROBLAZE, "MicroBlaze"},
+    {EM_CSKY, "C-SKY"},
+    {EM_ARC_COMPACT, "ARC"},
+    {EM_BPF, "BPF"},
+    {EM_CUDA, "CUDA"},
+    {0, NULL},
 };
 
 static const struct name_row type_names[] = {
-    {ET_REL, "a relocatable object"},
+    {ET_REL, "a relocatable object (an object file or a kernel module)"},
     {ET_EXEC, "an executable with fixed addresses"},
     {ET_CORE, "a core file"},
     {0, NULL},
@@ -445,10 +458,27 @@ static bool check_segment(const struct image *image, size_t index, struct patch_
     return true;
 }
 
+/* What strip put aside has the headers of the library, but not its contents. */
+static bool check_debug_file(const struct image *image, struct patch_error *error)
+{
+    for (size_t i = 0; i < image->segment_count; i++) {
+        const Elf64_Phdr *s = &image->segments[i];
+        for (size_t k = 0; s->p_type == PT_DYNAMIC && k < image->section_count; k++)
+            if (image->sections[k].sh_type == SHT_NOBITS && image->sections[k].sh_size != 0 &&
+                image->sections[k].sh_addr == s->p_vaddr)
+                return error_set_entry(error, PATCH_DEBUG_FILE, "section header", k,
+                                       image_section_offset(image, k),
+                                       "is the debug information of a library, put aside");
+    }
+    return true;
+}
+
 static bool check_segments(const struct image *image, struct patch_error *error)
 {
     const Elf64_Phdr *last = NULL;
 
+    if (!check_debug_file(image, error))
+        return false;
     for (size_t i = 0; i < image->segment_count; i++) {
         const Elf64_Phdr *s = &image->segments[i];
         if (!check_segment(image, i, error))

@@ -10,6 +10,7 @@
 #include "plan.h"
 #include "rewrite.h"
 #include "runpath.h"
+#include "sealed.h"
 #include "undo.h"
 
 #include <stdlib.h>
@@ -17,6 +18,7 @@
 
 /* One input on its way. */
 struct work {
+    const char *name; /* as it was given; borrowed */
     struct file file;
     struct image *image;
     struct imports imports;
@@ -49,6 +51,7 @@ static bool work_start(struct work *work, const char *input, const struct patch_
                        struct patch_error *error)
 {
     memset(work, 0, sizeof(*work));
+    work->name = input;
     work->file.fd = -1;
     return file_open(&work->file, input, error) && image_open(&work->file, &work->image, error) &&
            imports_collect(work->image, options, &work->imports, error);
@@ -190,6 +193,17 @@ static enum patch_outcome decide_patch(struct work *work, const struct patch_opt
     return outcome;
 }
 
+static enum patch_outcome decide_unsealed(struct work *work, const struct patch_options *options,
+                                          struct patch_report *report, struct patch_error *error)
+{
+    enum patch_outcome outcome = decide_patch(work, options, report, error);
+
+    if (outcome == PATCH_READY &&
+        !sealed_check_file(&work->file, work->name, work->image, options, error))
+        outcome = PATCH_FAILED;
+    return outcome;
+}
+
 static bool write_patched(const struct work *work, int fd, struct patch_error *error)
 {
     struct sum original;
@@ -271,7 +285,7 @@ enum patch_outcome patch_prepare(const char *input, const char *output,
                                  const struct patch_options *options, struct patch_change **change,
                                  struct patch_report *report, struct patch_error *error)
 {
-    static const struct way way = {decide_patch, write_patched};
+    static const struct way way = {decide_unsealed, write_patched};
 
     return prepare(&way, input, output, options, change, report, error);
 }
@@ -279,16 +293,31 @@ enum patch_outcome patch_prepare(const char *input, const char *output,
 /* --- revert ------------------------------------------------------------------------------------
  */
 
+/* How much of what the record leads back to is redirected: another tool edited a patched file,
+ * which was patched for more then. Whether it leads anywhere is found out when it is followed. */
+static size_t count_remaining(struct work *work, const struct patch_options *options)
+{
+    struct patch_error error;
+
+    if (!undo_recipe(work->image, &work->undo, &work->back, &error))
+        return 0;
+    recipe_reader_init(&work->reader, &work->back, work->image->reader);
+    if (!image_open_reader(&work->reader.reader, &work->original, &error) ||
+        !imports_collect(work->original, options, &work->wider, &error))
+        return 0;
+    return work->wider.redirected;
+}
+
 static enum patch_outcome decide_revert(struct work *work, const struct patch_options *options,
                                         struct patch_report *report, struct patch_error *error)
 {
-    (void)options;
     if (!fill_report(report, work->image, &work->imports, false, error))
         return PATCH_FAILED;
     report->restored = true;
     if (undo_find(work->image, &work->undo)) {
         report->layout = work->undo.layout;
         work->size = work->undo.original_size;
+        report->remaining = count_remaining(work, options);
         return PATCH_READY;
     }
     if (work->imports.redirected == 0 || work->imports.exports_prefix)

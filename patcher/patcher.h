@@ -54,6 +54,7 @@ struct patch_options {
     uint64_t bss_limit; /* most .bss bytes the extension layout may put into the file; 0: 64 MiB */
     bool allow_hard_links; /* rewrite a file that has other names (they keep the old content) */
     bool allow_overlay;    /* accept bytes behind the last thing that the headers describe */
+    bool allow_signed;     /* change bytes that somebody checks before they are used */
     bool no_new_segment;   /* refuse what only a grown program header table could serve */
     const char *const *others; /* names that could be redirected as well, ended by NULL, or NULL:
                                   patch_scan() tells which of them are imported */
@@ -76,6 +77,8 @@ const char *patch_layout_name(enum patch_layout layout);
 struct patch_report {
     enum patch_layout layout;
     bool restored;           /* a revert: the layout is the one that is given up */
+    size_t remaining;        /* a revert: functions that stay redirected, as what is given back was
+                                patched before another tool edited it */
     const char *machine;     /* "x86-64", "s390x"; static storage */
     const char *needed_slot; /* "spare", "DT_RELACOUNT", "DT_RELCOUNT" or "present"; static storage */
     size_t redirected;       /* undefined symbols that are redirected */

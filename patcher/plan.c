@@ -11,6 +11,7 @@
 #include "hash.h"
 #include "headers.h"
 #include "runpath.h"
+#include "sealed.h"
 #include "undo.h"
 
 #include <inttypes.h>
@@ -79,6 +80,22 @@ static bool check_c_library(const struct imports *imports, struct patch_error *e
     return imports->pending == 0 || imports->other_libc == NULL ||
            error_set(error, PATCH_OTHER_LIBC, "needs %s, and the runtime needs glibc",
                      imports->other_libc);
+}
+
+/* A static program that can stand anywhere has a dynamic segment, but nobody loads what it needs.
+ */
+static bool check_loaded(const struct image *image, struct patch_error *error)
+{
+    const Elf64_Dyn *flags = image_dynamic(image, DT_FLAGS_1);
+
+    if (flags == NULL || (flags->d_un.d_val & DF_1_PIE) == 0 ||
+        image_dynamic(image, DT_NEEDED) != NULL)
+        return true;
+    for (size_t i = 0; i < image->segment_count; i++)
+        if (image->segments[i].p_type == PT_INTERP)
+            return true;
+    return error_set_at(error, PATCH_NOT_DYNAMIC, "program header table", image->header.e_phoff,
+                        "a static program: no PT_INTERP, nothing is imported");
 }
 
 static bool check_overlay(const struct image *image, const struct patch_options *options,
@@ -436,10 +453,12 @@ enum patch_outcome plan_make(const struct image *image, const struct imports *im
     if (options->functions[0] != NULL && (!plan_check_protected(image, imports, options, error) ||
                                           !check_other_runtime(imports, options, error)))
         return PATCH_FAILED;
+    if (!check_loaded(image, error))
+        return PATCH_FAILED;
     if (imports->pending == 0 && !runpath_wanted(image, options))
         return PATCH_NOTHING;
-    if (!check_c_library(imports, error) || !check_overlay(image, options, error) ||
-        !check_symbols(image, imports, error))
+    if (!check_c_library(imports, error) || !sealed_check_image(image, options, error) ||
+        !check_overlay(image, options, error) || !check_symbols(image, imports, error))
         return PATCH_FAILED;
     struct renamed *list = calloc(imports->count + 1, sizeof(*list));
     if (list == NULL) {

@@ -211,6 +211,8 @@ SWITCH(allow_hard_links, '\0', "allow-hard-links", allow_hard_links = true,
        "rewrite a file that has other names; those keep the old content");
 SWITCH(allow_overlay, '\0', "allow-overlay", allow_overlay = true,
        "accept bytes behind the last thing that the ELF headers describe");
+SWITCH(allow_signed, '\0', "allow-signed", allow_signed = true,
+       "change a library whose bytes are checked before it is used");
 SWITCH(no_new_segment, '\0', "no-new-segment", no_new_segment = true,
        "refuse a file that needs a longer program header table, which strip\nwould destroy");
 SWITCH(deps, '\0', "deps", deps = true,

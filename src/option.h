@@ -28,6 +28,7 @@ extern const struct option_row option_runtime;
 extern const struct option_row option_bss_limit;
 extern const struct option_row option_allow_hard_links;
 extern const struct option_row option_allow_overlay;
+extern const struct option_row option_allow_signed;
 extern const struct option_row option_no_new_segment;
 extern const struct option_row option_deps;
 extern const struct option_row option_revert;

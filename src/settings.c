@@ -234,6 +234,7 @@ struct patch_options settings_patch_options(const struct settings *settings)
         .bss_limit = settings->bss_limit,
         .allow_hard_links = settings->allow_hard_links,
         .allow_overlay = settings->allow_overlay,
+        .allow_signed = settings->allow_signed,
         .no_new_segment = settings->no_new_segment,
     };
 }

@@ -28,6 +28,7 @@ struct settings {
     uint64_t bss_limit; /* 0: the patcher's own */
     bool allow_hard_links;
     bool allow_overlay;
+    bool allow_signed;
     bool no_new_segment;
     bool deps;                /* also the libraries that the files need */
     bool revert;              /* tree: give the originals back */

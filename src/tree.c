@@ -209,11 +209,14 @@ static enum exit_status run(const struct settings *settings)
 }
 
 static const struct option_row *const options[] = {
-    &option_revert,        &option_strict,         &option_hooks,
-    &option_runtime,       &option_bss_limit,      &option_allow_hard_links,
-    &option_allow_overlay, &option_no_new_segment, &option_dry_run,
-    &option_json,          &option_quiet,          &option_verbose,
-    &option_help,          &option_version,        NULL,
+    &option_revert,         &option_strict,
+    &option_hooks,          &option_runtime,
+    &option_bss_limit,      &option_allow_hard_links,
+    &option_allow_overlay,  &option_allow_signed,
+    &option_no_new_segment, &option_dry_run,
+    &option_json,           &option_quiet,
+    &option_verbose,        &option_help,
+    &option_version,        NULL,
 };
 
 const struct command command_tree = {"tree", "DIR", "rewrite every library below a folder", options,

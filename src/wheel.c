@@ -264,23 +264,12 @@ static enum exit_status run(const struct settings *settings)
 }
 
 static const struct option_row *const options[] = {
-    &option_output,
-    &option_folder,
-    &option_hooks,
-    &option_runtime_file,
-    &option_unsign,
-    &option_size_limit,
-    &option_strict,
-    &option_bss_limit,
-    &option_allow_overlay,
-    &option_no_new_segment,
-    &option_dry_run,
-    &option_json,
-    &option_quiet,
-    &option_verbose,
-    &option_help,
-    &option_version,
-    NULL,
+    &option_output,       &option_folder,         &option_hooks,
+    &option_runtime_file, &option_unsign,         &option_size_limit,
+    &option_strict,       &option_bss_limit,      &option_allow_overlay,
+    &option_allow_signed, &option_no_new_segment, &option_dry_run,
+    &option_json,         &option_quiet,          &option_verbose,
+    &option_help,         &option_version,        NULL,
 };
 
 const struct command command_wheel = {
