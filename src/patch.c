@@ -38,6 +38,7 @@ static void describe(const struct report *report, const struct settings *setting
     const struct patch_report *facts = &file->report;
     char name[2 * PATH_MAX + 8];
     char size[80];
+    char warning[REWRITING_WARNING];
 
     if (facts->redirected == 0) {
         report_line(report, "%s: %s beside the libraries that it goes with",
@@ -54,8 +55,8 @@ static void describe(const struct report *report, const struct settings *setting
     report_detail(report, "  machine %s, DT_NEEDED slot: %s", facts->machine, facts->needed_slot);
     for (size_t i = 0; i < facts->redirected; i++)
         report_detail(report, "  %s", facts->names[i]);
-    if (rewriting_warning(facts) != NULL && settings->verbosity >= 0)
-        message(file->target, "warning: %s", rewriting_warning(facts));
+    if (rewriting_warning(facts, warning, sizeof(warning)) != NULL && settings->verbosity >= 0)
+        message(file->target, "warning: %s", warning);
 }
 
 /* Copies whose runtime stands at a place of their own find each other the same way. */

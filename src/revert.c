@@ -21,13 +21,17 @@ static void describe(const struct report *report, const struct settings *setting
                      const struct transaction_file *file)
 {
     const struct patch_report *facts = &file->report;
+    size_t fewer = facts->redirected - facts->remaining;
     char name[2 * PATH_MAX + 8];
+    char text[REWRITING_WARNING];
 
-    (void)settings;
-    report_line(report, "%s: original %s (%zu function%s of libc called again; %" PRIu64 " bytes)",
+    report_line(report, "%s: %s %s (%zu function%s of libc called again; %" PRIu64 " bytes)",
                 rewriting_name(file, name, sizeof(name)),
-                file->state == TRANSACTION_WRITTEN ? "restored" : "would be restored",
-                facts->redirected, plural(facts->redirected), facts->size_after);
+                facts->remaining > 0 ? "state before the last patch" : "original",
+                file->state == TRANSACTION_WRITTEN ? "restored" : "would be restored", fewer,
+                plural(fewer), facts->size_after);
+    if (rewriting_warning(facts, text, sizeof(text)) != NULL && settings->verbosity >= 0)
+        message(file->target, "warning: %s", text);
     for (size_t i = 0; i < facts->redirected; i++)
         report_detail(report, "  %s", facts->names[i]);
 }

@@ -22,21 +22,31 @@ const char *rewriting_name(const struct transaction_file *file, char *text, size
     return text;
 }
 
-const char *rewriting_warning(const struct patch_report *facts)
+const char *rewriting_warning(const struct patch_report *facts, char *text, size_t size)
 {
+    if (facts->remaining > 0) {
+        snprintf(
+            text, size,
+            "another tool edited it between two patches: what is given back has %zu function%s "
+            "redirected still, and cannot be reverted further",
+            facts->remaining, plural(facts->remaining));
+        return text;
+    }
     if (facts->layout != PATCH_LAYOUT_NEW_SEGMENT || facts->restored)
         return NULL;
-    return "strip and objcopy would destroy it, as its program header table moved; strip the "
-           "original "
-           "(greenify revert) and patch again";
+    snprintf(text, size,
+             "strip and objcopy would destroy it, as its program header table moved; strip the "
+             "original (greenify revert) and patch again");
+    return text;
 }
 
 void rewriting_put_warnings(struct report *report, json_t *object, const struct patch_report *facts)
 {
     json_t *warnings = json_array();
+    char text[REWRITING_WARNING];
 
-    if (rewriting_warning(facts) != NULL)
-        report_add(report, warnings, report_string(rewriting_warning(facts)));
+    if (rewriting_warning(facts, text, sizeof(text)) != NULL)
+        report_add(report, warnings, report_string(text));
     report_put(report, object, "warnings", warnings);
 }
 

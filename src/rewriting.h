@@ -37,8 +37,9 @@ enum exit_status rewriting_run(const struct settings *settings, const struct rew
 /* "FILE", or "FILE -> COPY" for a copy, into `text`, cut to `size`. Returns `text`. */
 const char *rewriting_name(const struct transaction_file *file, char *text, size_t size);
 
-/* What the user of the new file has to know, or NULL. */
-const char *rewriting_warning(const struct patch_report *facts);
+/* What the user of the new file has to know, put into `text`; or NULL. */
+enum { REWRITING_WARNING = 256 };
+const char *rewriting_warning(const struct patch_report *facts, char *text, size_t size);
 void rewriting_put_warnings(struct report *report, json_t *object,
                             const struct patch_report *facts);
 

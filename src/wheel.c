@@ -181,13 +181,15 @@ static bool make(struct wheel *wheel)
 static void report_member(struct report *report, const struct wheel_member *member)
 {
     json_t *object = report_file(report, member->name);
+    char warning[REWRITING_WARNING];
 
     report_line(report, "  %s: %zu function%s redirected", member->name, member->report.redirected,
                 plural(member->report.redirected));
     for (size_t i = 0; i < member->report.redirected; i++)
         report_detail(report, "    %s", member->report.names[i]);
-    if (rewriting_warning(&member->report) != NULL && report->verbosity >= 0)
-        message(member->name, "warning: %s", rewriting_warning(&member->report));
+    if (rewriting_warning(&member->report, warning, sizeof(warning)) != NULL &&
+        report->verbosity >= 0)
+        message(member->name, "warning: %s", warning);
     if (!report->json)
         return;
     report_put(report, object, "redirected", json_integer((json_int_t)member->report.redirected));
