@@ -96,6 +96,7 @@ bool disasm_step(struct disasm *disasm, const uint8_t *code, size_t size, uint64
         return false;
     *step = (struct disasm_step){
         .size = disasm->instruction->size, .to = ARCH_NOWHERE, .from = ARCH_NOWHERE};
+    step->forbidden = cs_insn_group(disasm->handle, disasm->instruction, CS_GRP_PRIVILEGE);
     disasm->describe(disasm->handle, disasm->instruction, step);
     return true;
 }

@@ -32,6 +32,7 @@ enum disasm_flow {
 struct disasm_step {
     size_t size; /* in bytes */
     enum disasm_flow flow;
+    bool forbidden; /* to programs: only the kernel may do it */
     uint64_t target;
     uint64_t lost;      /* a bit for each value that becomes unknown */
     int to;             /* value that is set, or ARCH_NOWHERE, to */

@@ -125,6 +125,8 @@ static bool add_numbered(struct collecting *collecting, struct patch_finding fin
     finding.numbered = values_get(values, where, &finding.number);
     if (finding.numbered)
         row = syscalls_find(table, finding.number);
+    /* bytes in no function may be data, unless their number makes sense */
+    finding.certain = row != NULL || finding.start != 0;
     if (row == NULL)
         return add(collecting, finding, NULL);
     finding.waits = row->waits;

@@ -15,7 +15,8 @@ enum {
     FARTHEST = 64 * 1024, /* bytes of a function that are decoded, before the place and behind */
     NEAR = 48,            /* where its beginning is not known */
     ATTEMPTS = 16,        /* beginnings that are then tried */
-    LONGEST_INSTRUCTION = 16,
+    BEHIND = 32,          /* bytes behind the place that must be code too, in that case */
+    LONGEST = 16,         /* instruction */
     MOST_JUMPS = 4096,
     MOST_ROUNDS = 32,
 };
@@ -36,6 +37,8 @@ struct decoding {
     struct edge *edges; /* by target */
     size_t edge_count;
     bool blind; /* there are more jumps than that */
+    bool
+        strict; /* the function is not known: what does not decode, or no program may do, is data */
 };
 
 static struct disasm_step step_at(const struct decoding *decoding, size_t at)
@@ -47,8 +50,11 @@ static struct disasm_step step_at(const struct decoding *decoding, size_t at)
                     &step))
         return step;
     /* no instruction: data, or padding */
-    return (struct disasm_step){
-        .size = decoding->width, .flow = DISASM_STOP, .to = ARCH_NOWHERE, .lost = UINT64_MAX};
+    return (struct disasm_step){.size = decoding->width,
+                                .flow = DISASM_STOP,
+                                .forbidden = true,
+                                .to = ARCH_NOWHERE,
+                                .lost = UINT64_MAX};
 }
 
 static int compare_edges(const void *a, const void *b)
@@ -69,6 +75,13 @@ static bool is_edge(const struct decoding *decoding, const struct disasm_step *s
     return *target >= decoding->start && *target < decoding->end;
 }
 
+/* Whether what stands at `at` is as certainly code as the place is, and read whole: before that, a
+ * wrong beginning may still be out of step. */
+static bool is_near(const struct decoding *decoding, size_t at)
+{
+    return decoding->strict && at + LONGEST >= decoding->place && decoding->end - at >= LONGEST;
+}
+
 /* Fills in steps and edges; false when no instruction begins at the place. */
 static bool decode(struct decoding *decoding)
 {
@@ -81,6 +94,8 @@ static bool decode(struct decoding *decoding)
         struct disasm_step *step = &decoding->steps[decoding->step_count++];
         *step = step_at(decoding, at);
         met |= at == decoding->place;
+        if (step->forbidden && is_near(decoding, at))
+            return false;
         if (!met && at > decoding->place)
             return false;
         if (is_edge(decoding, step, &target)) {
@@ -263,10 +278,12 @@ static void set_bounds(struct decoding *decoding, const struct function_place *p
 {
     uint64_t base = decoding->text->address;
 
+    decoding->strict = true;
     decoding->place = place->address - base;
     decoding->start = decoding->place > NEAR ? decoding->place - NEAR : 0;
-    decoding->end = decoding->place + LONGEST_INSTRUCTION;
+    decoding->end = decoding->place + BEHIND;
     if (place->end != 0) {
+        decoding->strict = false;
         decoding->start = place->start > base ? place->start - base : 0;
         decoding->end = place->end - base;
     }

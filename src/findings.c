@@ -66,7 +66,7 @@ static void put_trap(const struct patch_finding *finding, FILE *to)
 {
     fputs("system call ", to);
     put_number(finding, to);
-    fprintf(to, " by %s", finding->how);
+    fprintf(to, " by %s%s", finding->how, finding->certain ? "" : ", perhaps data,");
 }
 
 static void put_syscall(const struct patch_finding *finding, FILE *to)

@@ -14,7 +14,7 @@ void findings_print(const struct report *report, const struct patch_scan *scan);
 /* The array "findings". */
 json_t *findings_json(struct report *report, const struct patch_scan *scan);
 
-/* How many redirection cannot reach though they wait. */
+/* How many redirection cannot reach though they wait, guesses left out. */
 size_t findings_unreachable(const struct patch_scan *scan);
 
 /* "NAME", "function at 0xADDRESS" for a function without a name, or "0xADDRESS" where none is

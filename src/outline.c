@@ -75,6 +75,13 @@ static void print_member(struct outline *outline, size_t index, int depth)
         print_need(outline, &member->needs[i], depth);
 }
 
+/* What has something left to redirect. */
+static bool is_to_patch(const struct patch_member *member)
+{
+    return !member->exempt && member->error.code == PATCH_OK &&
+           member->redirected < member->function_count;
+}
+
 void outline_print(const struct report *report, const struct patch_closure *closure)
 {
     struct outline outline = {report, closure, calloc(closure->count, sizeof(bool))};
@@ -87,6 +94,26 @@ void outline_print(const struct report *report, const struct patch_closure *clos
         message(NULL, "out of memory");
     }
     free(outline.shown);
+    free(text);
+}
+
+void outline_print_summary(const struct report *report, const struct patch_closure *closure)
+{
+    char *text = NULL;
+    size_t size;
+    FILE *stream = open_memstream(&text, &size);
+    const char *separator = "";
+
+    if (stream == NULL)
+        return;
+    for (size_t i = 0; i < closure->count; i++) {
+        if (!is_to_patch(&closure->members[i]))
+            continue;
+        fprintf(stream, "%s%s", separator, closure->members[i].name);
+        separator = ", ";
+    }
+    if (fclose(stream) == 0)
+        report_line(report, "to patch: %s", separator[0] != '\0' ? text : "nothing");
     free(text);
 }
 
@@ -119,6 +146,7 @@ json_t *outline_json(struct report *report, const struct patch_closure *closure)
         report_put(report, object, "functions",
                    report_strings(member->functions, member->function_count));
         report_put(report, object, "redirected", json_integer((json_int_t)member->redirected));
+        report_put(report, object, "to_patch", json_boolean(is_to_patch(member)));
         report_put(report, object, "needs", needs);
         if (member->error.code != PATCH_OK)
             report_put(report, object, "error", report_failure(&member->error));

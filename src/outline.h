@@ -11,6 +11,9 @@
 /* What stands under a library that was shown before is not shown again. */
 void outline_print(const struct report *report, const struct patch_closure *closure);
 
+/* "to patch: libpq.so.5, libcrypto.so.3": the answer for who named another library. */
+void outline_print_summary(const struct report *report, const struct patch_closure *closure);
+
 /* The array "members". */
 json_t *outline_json(struct report *report, const struct patch_closure *closure);
 

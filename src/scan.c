@@ -207,8 +207,26 @@ static enum exit_status scan_file(struct report *report, const char *file,
     return status;
 }
 
-/* Under -v also where each library makes its calls. */
-static void scan_members(struct report *report, const struct patch_closure *closure,
+/* What redirection does not reach in a library; all that is known of it under -v. */
+static void print_member(const struct report *report, const struct patch_member *member,
+                         const struct patch_scan *scan)
+{
+    size_t unreachable = findings_unreachable(scan);
+
+    if (report->verbosity > 0) {
+        print_scan(report, member->path, scan);
+        return;
+    }
+    if (scan->refusal.code != PATCH_OK)
+        report_line(report, "%s: not patchable: %s [%s]", member->name, scan->refusal.reason,
+                    patch_code_name(scan->refusal.code));
+    if (unreachable > 0)
+        report_line(report, "%s: %zu wait%s cannot be redirected (greenify scan shows %s)",
+                    member->name, unreachable, plural(unreachable),
+                    unreachable == 1 ? "it" : "them");
+}
+
+static void scan_members(const struct report *report, const struct patch_closure *closure,
                          const struct patch_options *options)
 {
     struct patch_error error;
@@ -217,10 +235,10 @@ static void scan_members(struct report *report, const struct patch_closure *clos
         const struct patch_member *member = &closure->members[i];
         struct patch_scan *scan;
 
-        if (member->exempt || member->function_count == 0)
+        if (member->exempt || member->function_count == 0 || member->error.code != PATCH_OK)
             continue;
         if (patch_scan(member->path, options, &scan, &error)) {
-            print_scan(report, member->path, scan);
+            print_member(report, member, scan);
             patch_scan_destroy(scan);
         } else {
             message_failure(member->path, &error);
@@ -242,12 +260,14 @@ static enum exit_status scan_closure(struct report *report, const char *file,
             report_put(report, object, "error", report_failure(&error));
         return STATUS_FAULT;
     }
-    if (report->json)
+    if (report->json) {
         report_put(report, object, "members", outline_json(report, closure));
-    else
+    } else {
         outline_print(report, closure);
-    if (!report->json && report->verbosity > 0)
-        scan_members(report, closure, options);
+        if (report->verbosity >= 0)
+            scan_members(report, closure, options);
+        outline_print_summary(report, closure);
+    }
     status = outline_functions(closure) > 0 ? STATUS_DONE : STATUS_NOTHING;
     patch_closure_destroy(closure);
     return status;

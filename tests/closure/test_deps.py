@@ -88,7 +88,9 @@ class Scan(Deps):
         self.assertRegex(lines[1], r"^  libmiddle\.so\.1 => \S+ \(runpath\): nothing hooked$")
         self.assertRegex(lines[2], r"^    liblast\.so\.1 => \S+ \(runpath\): 1 hooked, 0 of them "
                                    r"redirected: poll$")
-        self.assertEqual(len(lines), 3)
+        self.assertEqual(lines[3:], ["to patch: liblast.so.1"])
+        self.assertEqual([member["name"] for member in self.scan(module) if member["to_patch"]],
+                         ["liblast.so.1"])
         lines = self.greenify("scan", "--deps", "-v", module).stdout.splitlines()
         self.assertRegex(lines[3], r"^      libc\.so\.6 => \S+ \(\w+\): never patched$")
 

@@ -3,8 +3,8 @@
  * Deterministic mutations of small fixtures through everything that reads a file. Nothing may crash
  * (the sanitizers watch), and what comes out must be sound or refused.
  */
-#include "callsites.h"
 #include "error.h"
+#include "findings.h"
 #include "fixture.h"
 #include "in_memory.h"
 #include "proof.h"
@@ -107,12 +107,24 @@ static void prove(const struct image *original, const uint8_t *bytes, uint64_t s
     image_destroy(patched);
 }
 
+static void find(const struct image *image)
+{
+    struct findings findings;
+    struct survey survey;
+    struct patch_error error;
+
+    if (!survey_make(image, &fixture_options, &survey, &error))
+        return;
+    if (findings_collect(image, &survey, &findings, &error))
+        findings_finish(&findings);
+    survey_finish(&survey);
+}
+
 /* Returns how far it got: 0 refused at once, 1 parsed, 2 patched. */
 static int run(const struct fixture *f)
 {
     struct image *image;
     struct imports imports;
-    struct call_sites sites;
     struct plan plan;
     struct undo undo;
     uint8_t *bytes;
@@ -126,8 +138,7 @@ static int run(const struct fixture *f)
         free(bytes);
     sound = is_sound(image);
     if (imports_collect(image, &fixture_options, &imports, NULL)) {
-        if (callsites_find(image, &imports, &sites, NULL))
-            callsites_finish(&sites);
+        find(image);
         if (plan_make(image, &imports, &fixture_options, &plan, NULL) == PATCH_READY) {
             /* Either it reads back and leads back, or it is refused. */
             if (in_memory_patch(image, &fixture_options, &plan, &bytes, &size, NULL)) {
