@@ -74,9 +74,8 @@ bool image_sound(const struct image *image, struct patch_error *error)
 /* Bytes of one record, good until the next call. */
 static const uint8_t *glance(const struct image *image, uint64_t offset, size_t size)
 {
-    if (image->source != NULL)
-        source_glance(image->source, offset, size);
-    return image->bytes + offset;
+    return image->source != NULL ? source_glance(image->source, offset, size)
+                                 : image->bytes + offset;
 }
 
 bool image_zeros(const struct image *image, uint64_t offset, uint64_t limit, uint64_t *count,
@@ -602,13 +601,13 @@ bool image_copy_string(const struct image *image, uint64_t offset, char *to, siz
 {
     if (offset >= image->strings.size)
         return false;
-    size_t size = room - 1 < SOURCE_RECORD ? room - 1 : SOURCE_RECORD;
-    if (size > image->strings.size - offset)
-        size = (size_t)(image->strings.size - offset);
-    const uint8_t *text = glance(image, image->strings.offset + offset, size);
-    size_t length = strnlen((const char *)text, size);
-    memcpy(to, text, length);
-    to[length] = '\0';
+    uint64_t left = image->strings.size - offset;
+    size_t size = left < room - 1 ? (size_t)left : room - 1;
+    if (image->source != NULL)
+        source_copy(image->source, image->strings.offset + offset, size, to);
+    else
+        memcpy(to, image->bytes + image->strings.offset + offset, size);
+    to[size] = '\0';
     return true;
 }
 

@@ -13,7 +13,7 @@
 #include <string.h>
 
 /* A name that is longer is none that anybody hooks. */
-enum { LONGEST_NAME = 1024 };
+enum { LONGEST_NAME = 256 };
 
 struct names {
     const char **sorted;
@@ -92,6 +92,81 @@ static bool is_foreign(const char *version)
     return true;
 }
 
+/* --- the prefix --------------------------------------------------------------------------------
+ */
+
+/* Where the prefix stands in .dynstr, ascending: found in one go, since the names of symbols stand
+ * in no order. */
+struct prefixes {
+    uint32_t *places;
+    size_t count;
+    size_t capacity;
+};
+
+static bool add_place(struct prefixes *prefixes, uint32_t place, struct patch_error *error)
+{
+    if (prefixes->count == prefixes->capacity) {
+        size_t larger = prefixes->capacity * 2 + 64;
+        uint32_t *places = realloc(prefixes->places, larger * sizeof(*places));
+        if (places == NULL)
+            return error_memory(error);
+        prefixes->places = places;
+        prefixes->capacity = larger;
+    }
+    prefixes->places[prefixes->count++] = place;
+    return true;
+}
+
+/* `start` and `end` count from the beginning of .dynstr. */
+static bool find_between(const struct image *image, const char *prefix, uint64_t start,
+                         uint64_t end, struct prefixes *prefixes, struct patch_error *error)
+{
+    const uint8_t *strings = image->bytes + image->strings.offset;
+    const uint8_t *at = strings + start;
+
+    while ((at = memmem(at, (size_t)(strings + end - at), prefix, strlen(prefix))) != NULL) {
+        if (!add_place(prefixes, (uint32_t)(at - strings), error))
+            return false;
+        at++;
+    }
+    return true;
+}
+
+static bool find_prefixes(const struct image *image, const char *prefix, struct prefixes *prefixes,
+                          struct patch_error *error)
+{
+    enum { WINDOW = 1 << 17 };
+    uint64_t all = image->strings.size;
+    uint64_t more = prefix[0] != '\0' ? strlen(prefix) - 1 : 0;
+    bool done = true;
+
+    for (uint64_t at = 0; done && at < all; at += WINDOW) {
+        uint64_t size = all - at < WINDOW + more ? all - at : WINDOW + more;
+        if (!image_load(image, image->strings.offset + at, size, error))
+            return false;
+        done = find_between(image, prefix, at, at + size, prefixes, error);
+        image_release(image, image->strings.offset + at, size);
+    }
+    return done;
+}
+
+static int compare_places(const void *a, const void *b)
+{
+    uint32_t x = *(const uint32_t *)a;
+    uint32_t y = *(const uint32_t *)b;
+
+    return (x > y) - (x < y);
+}
+
+static bool stands_at(const struct prefixes *prefixes, uint32_t place)
+{
+    return prefixes->count != 0 && bsearch(&place, prefixes->places, prefixes->count, sizeof(place),
+                                           compare_places) != NULL;
+}
+
+/* --- symbols -----------------------------------------------------------------------------------
+ */
+
 /* One undefined function, by its name: is it wanted, or redirected already? */
 static bool look_at_import(const struct image *image, const struct patch_options *options,
                            const struct names *names, const struct versions *versions,
@@ -108,32 +183,42 @@ static bool look_at_import(const struct image *image, const struct patch_options
     return (!prefixed && !import.wanted) || append(imports, &import, capacity, error);
 }
 
-static bool collect_symbols(const struct image *image, const struct patch_options *options,
+static bool look_at_symbols(const struct image *image, const struct patch_options *options,
                             const struct names *names, const struct versions *versions,
-                            struct imports *imports, struct patch_error *error)
+                            const struct prefixes *prefixes, struct imports *imports,
+                            struct patch_error *error)
 {
-    size_t prefix = strlen(options->prefix);
     size_t capacity = 0;
     char name[LONGEST_NAME];
 
     for (uint32_t i = 1; i < image->symbol_count; i++) {
         Elf64_Sym symbol = image_symbol(image, i);
-        bool defined = symbol.st_shndx != SHN_UNDEF;
-        /* Of a defined one the beginning is enough. */
-        size_t room = defined && prefix < sizeof(name) ? prefix + 1 : sizeof(name);
         if (symbol.st_name >= image->strings.size)
             return error_set_entry(error, PATCH_MALFORMED, ".dynsym", i,
                                    image_symbol_offset(image, i),
                                    "the name at 0x%x lies behind .dynstr", symbol.st_name);
-        if (!is_function(&symbol) || !image_copy_string(image, symbol.st_name, name, room))
+        if (!is_function(&symbol))
             continue;
-        if (defined)
-            imports->exports_prefix |= strncmp(name, options->prefix, prefix) == 0;
-        else if (!look_at_import(image, options, names, versions, i, name, imports, &capacity,
+        if (symbol.st_shndx != SHN_UNDEF)
+            imports->exports_prefix |= stands_at(prefixes, symbol.st_name);
+        else if (image_copy_string(image, symbol.st_name, name, sizeof(name)) &&
+                 !look_at_import(image, options, names, versions, i, name, imports, &capacity,
                                  error))
             return false;
     }
     return true;
+}
+
+static bool collect_symbols(const struct image *image, const struct patch_options *options,
+                            const struct names *names, const struct versions *versions,
+                            struct imports *imports, struct patch_error *error)
+{
+    struct prefixes prefixes = {0};
+    bool done = find_prefixes(image, options->prefix, &prefixes, error) &&
+                look_at_symbols(image, options, names, versions, &prefixes, imports, error);
+
+    free(prefixes.places);
+    return done;
 }
 
 /* --- relocations -------------------------------------------------------------------------------

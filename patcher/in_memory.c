@@ -26,22 +26,19 @@ static bool read_whole(const struct recipe *recipe, const struct reader *input, 
     return false;
 }
 
-static bool seal(const struct image *image, const struct plan *plan, uint8_t *bytes, uint64_t size,
-                 struct patch_error *error)
+static bool seal(const struct image *image, const struct plan *plan, const struct recipe *recipe,
+                 uint8_t *bytes, uint64_t size, struct patch_error *error)
 {
+    struct sum sum = {.size = image->size, .count = SUM_CHUNKS};
     struct reader reader = reader_of_memory(bytes, size);
     uint64_t place = plan->place.offset + plan->record;
     uint8_t header[UNDO_HEADER];
-    struct sum sum;
 
-    if (!image_load(image, 0, image->size, error) || !sum_init(&sum, image->size, error))
+    if (!recipe_write(recipe, image->reader, -1, &sum, NULL, error) ||
+        !undo_seal(&reader, place, &sum, header, error))
         return false;
-    sum_update(&sum, image->bytes, image->size);
-    bool done = undo_seal(&reader, place, &sum, header, error);
-    if (done)
-        memcpy(bytes + place, header, sizeof(header));
-    sum_finish(&sum);
-    return done;
+    memcpy(bytes + place, header, sizeof(header));
+    return true;
 }
 
 bool in_memory_patch(const struct image *image, const struct patch_options *options,
@@ -53,14 +50,14 @@ bool in_memory_patch(const struct image *image, const struct patch_options *opti
     if (!rewrite_recipe(image, plan, &recipe, error))
         return false;
     bool done = read_whole(&recipe, image->reader, bytes, size, error);
+    if (done) {
+        struct reader reader = reader_of_memory(*bytes, *size);
+        done = rewrite_check(image, options, plan, &reader, error) &&
+               seal(image, plan, &recipe, *bytes, *size, error);
+        if (!done)
+            free(*bytes);
+    }
     recipe_finish(&recipe);
-    if (!done)
-        return false;
-    struct reader reader = reader_of_memory(*bytes, *size);
-    done = rewrite_check(image, options, plan, &reader, error) &&
-           seal(image, plan, *bytes, *size, error);
-    if (!done)
-        free(*bytes);
     return done;
 }
 

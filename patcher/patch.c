@@ -206,16 +206,10 @@ static enum patch_outcome decide_unsealed(struct work *work, const struct patch_
 
 static bool write_patched(const struct work *work, int fd, struct patch_error *error)
 {
-    struct sum original;
+    struct sum original = {.size = work->base->size, .count = SUM_CHUNKS};
 
-    if (fd < 0)
-        return true;
-    if (!sum_init(&original, work->base->size, error))
-        return false;
-    bool done = recipe_write(&work->recipe, work->base->reader, fd, &original, NULL, error) &&
-                rewrite_seal(work->base, &work->plan, &work->recipe, &original, fd, error);
-    sum_finish(&original);
-    return done;
+    return fd < 0 || (recipe_write(&work->recipe, work->base->reader, fd, &original, NULL, error) &&
+                      rewrite_seal(work->base, &work->plan, &work->recipe, &original, fd, error));
 }
 
 /* --- both ways ---------------------------------------------------------------------------------

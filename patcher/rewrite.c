@@ -9,7 +9,33 @@
 #include "undo.h"
 
 #include <string.h>
-#include <unistd.h>
+
+/* Of those that are changed each must stand alone: what is written into one would be read by
+ * another. Relocations may share theirs with each other, as DT_RELA often holds those of DT_JMPREL.
+ */
+static bool tables_stand_apart(const struct image *image)
+{
+    enum { CHANGED = 6 };
+    const struct image_table tables[] = {
+        {.offset = 0, .size = image->codec->sizes[CODEC_HEADER]},
+        {.offset = image->dynamic_offset,
+         .size = image->dynamic_count * image->codec->sizes[CODEC_DYNAMIC]},
+        image->symbols,
+        image->versions,
+        image->hash,
+        image->gnu_hash,
+        image->relocations[IMAGE_RELA],
+        image->relocations[IMAGE_PLT],
+        image->relocations[IMAGE_REL],
+    };
+
+    for (size_t i = 0; i < CHANGED; i++)
+        for (size_t k = i + 1; k < sizeof(tables) / sizeof(tables[0]); k++)
+            if (tables[i].offset < tables[k].offset + tables[k].size &&
+                tables[k].offset < tables[i].offset + tables[i].size)
+                return false;
+    return true;
+}
 
 bool rewrite_recipe(const struct image *image, const struct plan *plan, struct recipe *recipe,
                     struct patch_error *error)
@@ -29,7 +55,7 @@ bool rewrite_recipe(const struct image *image, const struct plan *plan, struct r
         recipe_add_piece(recipe, at, edit->bytes, edit->size);
     }
     recipe_add_piece(recipe, place->offset + image->strings.size, plan->tail, plan->tail_size);
-    if (recipe_settle(recipe))
+    if (tables_stand_apart(image) && recipe_settle(recipe))
         return true;
     recipe_finish(recipe);
     return error_set(error, PATCH_MALFORMED, "two tables of the file share bytes");
@@ -40,14 +66,14 @@ bool rewrite_recipe(const struct image *image, const struct plan *plan, struct r
 
 /* All other bytes are those of the original by the way in which the two recipes are made. */
 static bool edits_lead_back(const struct image *image, const struct plan *plan,
-                            const struct reader *back)
+                            const struct reader *back, struct patch_error *error)
 {
     for (size_t i = 0; i < plan->edit_count; i++) {
         uint8_t was[sizeof(plan->edits->bytes)];
         uint8_t is[sizeof(plan->edits->bytes)];
         const struct plan_edit *edit = &plan->edits[i];
-        if (!image->reader->read(image->reader, edit->offset, was, edit->size, NULL) ||
-            !back->read(back, edit->offset, is, edit->size, NULL) ||
+        if (!image->reader->read(image->reader, edit->offset, was, edit->size, error) ||
+            !back->read(back, edit->offset, is, edit->size, error) ||
             memcmp(was, is, edit->size) != 0)
             return false;
     }
@@ -55,19 +81,24 @@ static bool edits_lead_back(const struct image *image, const struct plan *plan,
 }
 
 static bool leads_back(const struct image *patched, const struct image *image,
-                       const struct plan *plan)
+                       const struct plan *plan, struct patch_error *error)
 {
     struct recipe_reader back;
     struct recipe recipe;
     struct undo undo;
 
     if (!undo_find(patched, &undo) || undo.offset != plan->place.offset + plan->record ||
-        undo.original_size != image->size || !undo_recipe(patched, &undo, &recipe, NULL))
+        undo.original_size != image->size || !undo_recipe(patched, &undo, &recipe, error))
         return false;
     recipe_reader_init(&back, &recipe, patched->reader);
-    bool same = edits_lead_back(image, plan, &back.reader);
+    bool same = edits_lead_back(image, plan, &back.reader, error);
     recipe_finish(&recipe);
     return same;
+}
+
+static bool is_of_system(const struct patch_error *error)
+{
+    return error->code == PATCH_SYSTEM || error->code == PATCH_MEMORY;
 }
 
 bool rewrite_check(const struct image *image, const struct patch_options *options,
@@ -77,14 +108,18 @@ bool rewrite_check(const struct image *image, const struct patch_options *option
     struct imports imports = {0};
     struct patch_error reason = {0};
     bool done = image_open_reader(reader, &patched, &reason) &&
-                imports_collect(patched, options, &imports, &reason);
+                imports_collect(patched, options, &imports, &reason) && imports.pending == 0 &&
+                (imports.redirected == 0 || imports.runtime_needed) &&
+                leads_back(patched, image, plan, &reason);
 
-    if (!done)
-        error_set(error, PATCH_MALFORMED, "its tables lie across each other: %s", reason.reason);
-    else if (imports.pending != 0 || (imports.redirected != 0 && !imports.runtime_needed) ||
-             !leads_back(patched, image, plan))
-        done = error_set(error, PATCH_MALFORMED, "its tables lie across each other");
-    done = done && image_sound(patched, error);
+    /* What could not be read is the reason for whatever else seems wrong. */
+    if (patched != NULL && !is_of_system(&reason))
+        done = image_sound(patched, &reason) && done;
+    if (!done && is_of_system(&reason) && error != NULL)
+        *error = reason;
+    else if (!done)
+        error_set(error, PATCH_MALFORMED, "its tables lie across each other%s%s",
+                  reason.reason[0] != '\0' ? ": " : "", reason.reason);
     imports_finish(&imports);
     image_destroy(patched);
     return done;
@@ -94,7 +129,7 @@ bool rewrite_check(const struct image *image, const struct patch_options *option
  */
 
 bool rewrite_seal(const struct image *image, const struct plan *plan, const struct recipe *recipe,
-                  struct sum *original, int fd, struct patch_error *error)
+                  const struct sum *original, int fd, struct patch_error *error)
 {
     uint64_t place = plan->place.offset + plan->record;
     struct recipe_reader patched;
@@ -103,6 +138,5 @@ bool rewrite_seal(const struct image *image, const struct plan *plan, const stru
     recipe_reader_init(&patched, recipe, image->reader);
     if (!undo_seal(&patched.reader, place, original, header, error))
         return false;
-    return pwrite(fd, header, sizeof(header), (off_t)place) == (ssize_t)sizeof(header) ||
-           error_system(error, "write");
+    return recipe_write_bytes(fd, header, sizeof(header), place, error);
 }

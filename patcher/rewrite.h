@@ -24,7 +24,7 @@ PATCH_MUST_CHECK bool rewrite_check(const struct image *image, const struct patc
 /* Puts the checksums into the record of the new file, which `fd` holds and `recipe` told to write;
  * `original` has gone over the original. */
 PATCH_MUST_CHECK bool rewrite_seal(const struct image *image, const struct plan *plan,
-                                   const struct recipe *recipe, struct sum *original, int fd,
+                                   const struct recipe *recipe, const struct sum *original, int fd,
                                    struct patch_error *error);
 
 #endif

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * Address space is reserved for the whole file and given memory block by block. Each block counts
- * who holds it; those that were only glanced at stand in a ring, whose oldest makes room.
+ * Address space is reserved for the whole file and given memory block by block; each block counts
+ * who holds it. Glances look into a few buffers, the latest first.
  */
 #include "source.h"
 
@@ -13,22 +13,30 @@
 
 enum {
     BLOCK = 1 << 15,
-    GLANCES = 48, /* blocks that are held for glances: 1.5 MiB */
-    KEPT = 0x7f,  /* a block that is never let go */
-    GLANCED = 0x80,
+    BUFFERS = 24, /* of a block each, for glances */
+    KEPT = 0xff,  /* a block that is never let go */
 };
 _Static_assert((int)SOURCE_RECORD <= (int)BLOCK, "a record lies in two blocks at most");
+
+/* What is seen where there is no memory at all. */
+static const uint8_t nothing[BLOCK];
+
+struct buffer {
+    size_t block;
+    uint8_t *bytes;
+};
 
 struct source {
     const struct reader *reader;
     uint64_t size;
     uint8_t *bytes;
     size_t reserved;
-    uint8_t
-        *blocks; /* a byte each: loads that are not released, up to KEPT; GLANCED: in the ring */
-    size_t ring[GLANCES];
-    size_t ring_count;
-    size_t oldest;
+    uint8_t *blocks;                /* for each the loads that are not released, up to KEPT */
+    struct buffer buffers[BUFFERS]; /* the last used one first */
+    size_t buffer_count;
+    uint64_t seen; /* where the block of the last glance begins; UINT64_MAX: nowhere */
+    const uint8_t *seen_bytes;
+    uint8_t record[SOURCE_RECORD]; /* one that lies in two blocks */
     bool failed;
     struct patch_error failure; /* of the first read that failed */
 };
@@ -57,10 +65,18 @@ static void drop_blocks(struct source *source, size_t first, size_t end)
     uint8_t *start = source->bytes + (uint64_t)first * BLOCK;
     size_t size = (end - first) * BLOCK;
 
+    source->seen = UINT64_MAX;
     /* Where there is no room for one more mapping, the memory goes nevertheless. */
     if (mmap(start, size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1,
              0) == MAP_FAILED)
         madvise(start, size, MADV_DONTNEED);
+}
+
+static void note_failure(struct source *source, const struct patch_error *failure)
+{
+    if (!source->failed)
+        source->failure = *failure;
+    source->failed = true;
 }
 
 static bool fill_blocks(struct source *source, size_t first, size_t end, struct patch_error *error)
@@ -72,9 +88,7 @@ static bool fill_blocks(struct source *source, size_t first, size_t end, struct 
         source->reader->read(source->reader, (uint64_t)first * BLOCK,
                              source->bytes + (uint64_t)first * BLOCK, size, &failure))
         return true;
-    if (!source->failed)
-        source->failure = failure;
-    source->failed = true;
+    note_failure(source, &failure);
     if (error != NULL)
         *error = failure;
     return false;
@@ -92,6 +106,7 @@ bool source_create(const struct reader *reader, struct source **out, struct patc
     if (source == NULL)
         return error_memory(error);
     source->reader = reader;
+    source->seen = UINT64_MAX;
     source->size = size;
     source->reserved = (size_t)(count != 0 ? count : 1) * BLOCK;
     source->blocks = calloc((size_t)count + 1, 1);
@@ -111,6 +126,8 @@ void source_destroy(struct source *source)
 {
     if (source == NULL)
         return;
+    for (size_t i = 0; i < source->buffer_count; i++)
+        free(source->buffers[i].bytes);
     if (source->bytes != MAP_FAILED)
         munmap(source->bytes, source->reserved);
     free(source->blocks);
@@ -160,7 +177,7 @@ bool source_load(struct source *source, uint64_t offset, uint64_t size, struct p
     if (!complete(source, (size_t)(offset / BLOCK), end, error))
         return false;
     for (size_t i = (size_t)(offset / BLOCK); i < end; i++)
-        if ((source->blocks[i] & KEPT) != KEPT)
+        if (source->blocks[i] != KEPT)
             source->blocks[i]++;
     return true;
 }
@@ -173,7 +190,7 @@ bool source_keep(struct source *source, uint64_t offset, uint64_t size, struct p
     if (!complete(source, (size_t)(offset / BLOCK), end, error))
         return false;
     for (size_t i = (size_t)(offset / BLOCK); i < end; i++)
-        source->blocks[i] |= KEPT;
+        source->blocks[i] = KEPT;
     return true;
 }
 
@@ -186,7 +203,7 @@ void source_release(struct source *source, uint64_t offset, uint64_t size)
     for (size_t i = first; i < end; i++) {
         uint8_t *block = &source->blocks[i];
         bool last = *block == 1;
-        if ((*block & KEPT) != KEPT && (*block & KEPT) != 0)
+        if (*block != KEPT && *block != 0)
             --*block;
         if (last)
             continue;
@@ -201,14 +218,84 @@ void source_release(struct source *source, uint64_t offset, uint64_t size)
 /* --- glances -----------------------------------------------------------------------------------
  */
 
-static void forget_oldest(struct source *source)
+/* The buffer of a block, which is moved to the front; one that was used long ago gives way. */
+static struct buffer *use_buffer(struct source *source, size_t block, bool *found)
 {
-    size_t block = source->ring[source->oldest];
+    struct buffer used = {block, NULL};
+    size_t i = 0;
 
-    source->blocks[block] &= KEPT;
-    if (source->blocks[block] == 0)
-        drop_blocks(source, block, block + 1);
+    while (i < source->buffer_count && source->buffers[i].block != block)
+        i++;
+    *found = i < source->buffer_count;
+    if (!*found && source->buffer_count < BUFFERS) {
+        used.bytes = malloc(BLOCK);
+        if (used.bytes == NULL && source->buffer_count == 0)
+            return NULL;
+        source->buffer_count += used.bytes != NULL;
+    }
+    i = i < source->buffer_count ? i : source->buffer_count - 1;
+    if (used.bytes == NULL)
+        used.bytes = source->buffers[i].bytes;
+    memmove(source->buffers + 1, source->buffers, i * sizeof(used));
+    source->buffers[0] = used;
+    return &source->buffers[0];
 }
+
+static const uint8_t *look_at_block(struct source *source, size_t block)
+{
+    struct patch_error error = {0};
+    bool found;
+
+    if (source->blocks[block] != 0)
+        return source->bytes + (uint64_t)block * BLOCK;
+    if (source->buffer_count > 0 && source->buffers[0].block == block)
+        return source->buffers[0].bytes;
+    struct buffer *buffer = use_buffer(source, block, &found);
+    if (found)
+        return buffer->bytes;
+    if (buffer != NULL && source->reader->read(source->reader, (uint64_t)block * BLOCK,
+                                               buffer->bytes, block_size(source, block), &error))
+        return buffer->bytes;
+    if (buffer != NULL)
+        memset(buffer->bytes, 0, BLOCK);
+    else
+        error_memory(&error);
+    note_failure(source, &error);
+    return buffer != NULL ? buffer->bytes : nothing;
+}
+
+const uint8_t *source_glance(struct source *source, uint64_t offset, uint64_t size)
+{
+    /* Tables are mostly gone over in order. */
+    if (offset >= source->seen && offset + size <= source->seen + BLOCK)
+        return source->seen_bytes + (offset - source->seen);
+    size_t first = (size_t)(offset / BLOCK);
+    size_t last = (size_t)((offset + size - 1) / BLOCK);
+    size_t head = (size_t)((uint64_t)last * BLOCK - offset);
+
+    if (first == last) {
+        source->seen_bytes = look_at_block(source, first);
+        source->seen = (uint64_t)first * BLOCK;
+        return source->seen_bytes + offset % BLOCK;
+    }
+    source->seen = UINT64_MAX;
+    memcpy(source->record, look_at_block(source, first) + offset % BLOCK, head);
+    memcpy(source->record + head, look_at_block(source, last), (size_t)size - head);
+    return source->record;
+}
+
+void source_copy(struct source *source, uint64_t offset, uint64_t size, void *to)
+{
+    struct patch_error error = {0};
+
+    if (source->reader->read(source->reader, offset, to, size, &error))
+        return;
+    memset(to, 0, size);
+    note_failure(source, &error);
+}
+
+/* --- strings -----------------------------------------------------------------------------------
+ */
 
 /* Read-only memory costs nothing, so that this works where there is none left. */
 static void show_zeros(struct source *source, size_t block)
@@ -226,33 +313,6 @@ static void fill_somehow(struct source *source, size_t block)
         show_zeros(source, block);
 }
 
-static void glance_block(struct source *source, size_t block)
-{
-    if (source->ring_count == GLANCES)
-        forget_oldest(source);
-    else
-        source->ring_count++;
-    fill_somehow(source, block);
-    source->blocks[block] = GLANCED;
-    source->ring[source->oldest] = block;
-    source->oldest = (source->oldest + 1) % GLANCES;
-}
-
-void source_glance(struct source *source, uint64_t offset, uint64_t size)
-{
-    size_t first = (size_t)(offset / BLOCK);
-    size_t last = (size_t)((offset + size - 1) / BLOCK);
-
-    if (source->blocks[first] == 0)
-        glance_block(source, first);
-    if (source->blocks[last] != 0)
-        return;
-    glance_block(source, last);
-    /* That may have cost the first one its place. */
-    if (source->blocks[first] == 0)
-        glance_block(source, first);
-}
-
 void source_keep_string(struct source *source, uint64_t offset, uint64_t end)
 {
     while (offset < end) {
@@ -261,7 +321,7 @@ void source_keep_string(struct source *source, uint64_t offset, uint64_t end)
         next = next < end ? next : end;
         if (source->blocks[block] == 0)
             fill_somehow(source, block);
-        source->blocks[block] |= KEPT;
+        source->blocks[block] = KEPT;
         if (memchr(source->bytes + offset, '\0', next - offset) != NULL)
             return;
         offset = next;

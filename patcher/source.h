@@ -28,10 +28,13 @@ PATCH_MUST_CHECK bool source_keep(struct source *source, uint64_t offset, uint64
                                   struct patch_error *error);
 void source_release(struct source *source, uint64_t offset, uint64_t size);
 
-/* Makes a record of at most SOURCE_RECORD bytes readable until the next glances; a bounded amount
- * of memory serves all of them. What cannot be read is zeros, and source_sound() tells so later. */
+/* A record of at most SOURCE_RECORD bytes, good until the next glance; a bounded amount of memory
+ * serves all of them. What cannot be read is zeros, and source_sound() tells so later. */
 enum { SOURCE_RECORD = 4096 };
-void source_glance(struct source *source, uint64_t offset, uint64_t size);
+const uint8_t *source_glance(struct source *source, uint64_t offset, uint64_t size);
+
+/* The same without a buffer, for bytes that nobody asks for again. */
+void source_copy(struct source *source, uint64_t offset, uint64_t size, void *to);
 
 /* Keeps the string at `offset`, which ends before `end`: at its NUL, or where the file does. Fails
  * as a glance does. */

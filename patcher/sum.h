@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * Checksums of a whole file in one pass. It is cut into equal chunks, each is summed by XXH3, and
- * the sums of the chunks are summed again: so two files can be told apart and the chunk named in
- * which they differ.
+ * Checksums of a whole file. It is cut into equal chunks, each is summed by XXH3, and the sums of
+ * the chunks are summed again: so the chunks can be summed by several threads, and where two files
+ * differ the chunk can be named.
  */
 #ifndef PATCHER_SUM_H
 #define PATCHER_SUM_H
@@ -14,30 +14,22 @@
 enum { SUM_SIZE = 16, SUM_CHUNKS = 16 };
 
 struct sum {
-    XXH3_state_t *state;
-    uint64_t size; /* of the file */
-    uint64_t at;
-    unsigned chunk;                       /* the one that `at` lies in */
-    uint8_t chunks[SUM_CHUNKS][SUM_SIZE]; /* those before it are finished */
-    bool whole;                           /* one chunk only, and that is the result */
+    uint64_t size;  /* of the file, in bytes */
+    unsigned count; /* of the chunks; 1: the plain XXH3-128 of all bytes */
+    uint8_t chunks[SUM_CHUNKS][SUM_SIZE];
 };
 
-/* sum_init_whole(): the plain XXH3-128 of all bytes. The caller finishes *sum. */
-PATCH_MUST_CHECK bool sum_init(struct sum *sum, uint64_t size, struct patch_error *error);
-PATCH_MUST_CHECK bool sum_init_whole(struct sum *sum, uint64_t size, struct patch_error *error);
-void sum_finish(struct sum *sum);
-
-/* No more bytes than there are in the file. */
-void sum_update(struct sum *sum, const void *bytes, uint64_t size);
-void sum_zeros(struct sum *sum, uint64_t size);
-
-/* When all were handed in. */
-void sum_result(struct sum *sum, uint8_t result[SUM_SIZE]);
+/* Where chunk 0 .. sum->count begins; the last of these is the end of the file. */
+uint64_t sum_chunk_start(const struct sum *sum, unsigned chunk);
 
 /* 16 bits of the sum of a chunk. */
-uint16_t sum_of_chunk(const struct sum *sum, unsigned chunk);
+uint16_t sum_chunk_short(const struct sum *sum, unsigned chunk);
 
-/* Where chunk 0 .. SUM_CHUNKS begins in a file of this size. */
-uint64_t sum_chunk_start(uint64_t size, unsigned chunk);
+/* When all chunks are there. */
+void sum_result(const struct sum *sum, uint8_t result[SUM_SIZE]);
+
+/* One chunk: XXH3_128bits_reset(), XXH3_128bits_update() or this, sum_chunk_end(). */
+void sum_zeros(XXH3_state_t *state, uint64_t size);
+void sum_chunk_end(struct sum *sum, unsigned chunk, const XXH3_state_t *state);
 
 #endif

@@ -385,7 +385,7 @@ out:
     return done;
 }
 
-bool undo_seal(const struct reader *patched, uint64_t place, struct sum *original,
+bool undo_seal(const struct reader *patched, uint64_t place, const struct sum *original,
                uint8_t bytes[UNDO_HEADER], struct patch_error *error)
 {
     struct header header;
@@ -404,7 +404,7 @@ bool undo_seal(const struct reader *patched, uint64_t place, struct sum *origina
         if (original != NULL) {
             sum_result(original, header.original_hash);
             for (unsigned i = 0; i < SUM_CHUNKS; i++)
-                header.chunks[i] = sum_of_chunk(original, i);
+                header.chunks[i] = sum_chunk_short(original, i);
         }
         done = sum_added(patched, place, &header, &recipe, header.added_hash, error);
         recipe_finish(&recipe);
@@ -448,9 +448,9 @@ static bool report_chunk(const struct way *way, const struct sum *sum, struct pa
     const struct header *header = &way->header;
 
     for (unsigned i = 0; i < SUM_CHUNKS; i++) {
-        uint64_t start = sum_chunk_start(sum->size, i);
-        uint64_t end = sum_chunk_start(sum->size, i + 1);
-        if (start != end && sum_of_chunk(sum, i) != header->chunks[i])
+        uint64_t start = sum_chunk_start(sum, i);
+        uint64_t end = sum_chunk_start(sum, i + 1);
+        if (start != end && sum_chunk_short(sum, i) != header->chunks[i])
             return report_change(way->image, moved(header, start), moved(header, end - 1) + 1,
                                  error);
     }
@@ -459,36 +459,28 @@ static bool report_chunk(const struct way *way, const struct sum *sum, struct pa
 
 static bool restore(const struct way *way, struct patch_error *error)
 {
-    struct sum sum;
+    struct sum sum = {.size = way->header.original_size, .count = SUM_CHUNKS};
     uint8_t hash[SUM_SIZE];
 
-    if (!check_added(way, error) || !sum_init(&sum, way->header.original_size, error))
+    if (!check_added(way, error) ||
+        !recipe_write(&way->recipe, way->image->reader, way->fd, NULL, &sum, error))
         return false;
-    bool done = recipe_write(&way->recipe, way->image->reader, way->fd, NULL, &sum, error);
-    if (done) {
-        sum_result(&sum, hash);
-        done = memcmp(hash, way->header.original_hash, SUM_SIZE) == 0 ||
-               report_chunk(way, &sum, error);
-    }
-    sum_finish(&sum);
-    return done;
+    sum_result(&sum, hash);
+    return memcmp(hash, way->header.original_hash, SUM_SIZE) == 0 || report_chunk(way, &sum, error);
 }
 
 /* Whether the plain sum of what `recipe` gives is `expected`. */
 static bool sum_is(const struct recipe *recipe, const struct reader *input, int fd,
                    const uint8_t expected[SUM_SIZE], bool *same, struct patch_error *error)
 {
-    struct sum sum;
+    struct sum sum = {.size = recipe->size, .count = 1};
     uint8_t hash[SUM_SIZE];
 
-    if (!sum_init_whole(&sum, recipe->size, error))
+    if (!recipe_write(recipe, input, fd, NULL, &sum, error))
         return false;
-    bool done = recipe_write(recipe, input, fd, NULL, &sum, error);
-    if (done)
-        sum_result(&sum, hash);
-    *same = done && memcmp(hash, expected, SUM_SIZE) == 0;
-    sum_finish(&sum);
-    return done;
+    sum_result(&sum, hash);
+    *same = memcmp(hash, expected, SUM_SIZE) == 0;
+    return true;
 }
 
 static bool restore_version_1(const struct way *way, struct patch_error *error)

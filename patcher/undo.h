@@ -41,8 +41,9 @@ PATCH_MUST_CHECK bool undo_encode(const struct image *image, const struct layout
 
 /* The record's header with the checksums of the finished file, in which it stands at `record`.
  * `original` has gone over the original; NULL: what the header says of that stays. */
-PATCH_MUST_CHECK bool undo_seal(const struct reader *patched, uint64_t record, struct sum *original,
-                                uint8_t header[UNDO_HEADER], struct patch_error *error);
+PATCH_MUST_CHECK bool undo_seal(const struct reader *patched, uint64_t record,
+                                const struct sum *original, uint8_t header[UNDO_HEADER],
+                                struct patch_error *error);
 
 /* Finds the youngest record in .dynstr; false when there is none that makes sense. */
 bool undo_find(const struct image *image, struct undo *undo);
