@@ -125,10 +125,9 @@ static bool add_numbered(struct collecting *collecting, struct patch_finding fin
     finding.numbered = values_get(values, where, &finding.number);
     if (finding.numbered)
         row = syscalls_find(table, finding.number);
-    /* bytes in no function may be data, unless their number makes sense */
-    finding.certain = row != NULL || finding.start != 0;
     if (row == NULL)
         return add(collecting, finding, NULL);
+    finding.certain = true;
     finding.waits = row->waits;
     finding.blocks = row->waits != NULL ? PATCH_YES : PATCH_NO;
     return add(collecting, finding, row->name);
@@ -148,6 +147,8 @@ static bool collect_traps(struct collecting *collecting)
             continue;
         struct patch_finding finding = placed(PATCH_FINDING_TRAP, &site->place);
         finding.how = site->trap->name;
+        /* bytes in no function may be data, unless their number makes sense */
+        finding.certain = site->place.end != 0;
         if (!add_numbered(collecting, finding, site->trap->table, &values, code->number))
             return false;
     }
@@ -172,6 +173,7 @@ static bool note_syscall(struct collecting *collecting, const struct watched *wa
     struct patch_finding finding = placed(PATCH_FINDING_SYSCALL, &site->place);
 
     finding.how = watched->name;
+    finding.certain = is_call(site);
     return add_numbered(collecting, finding, code->table, values, code->arguments[0]);
 }
 
@@ -215,6 +217,7 @@ static bool note_opened(struct collecting *collecting, const struct watched *wat
         return true;
     known = known && strings_at(collecting->image, address, name, sizeof(name));
     finding.how = watched->name;
+    finding.certain = is_call(site);
     finding.reach = PATCH_REDIRECTABLE;
     return add(collecting, finding, known ? name : NULL);
 }

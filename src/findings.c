@@ -66,7 +66,7 @@ static void put_trap(const struct patch_finding *finding, FILE *to)
 {
     fputs("system call ", to);
     put_number(finding, to);
-    fprintf(to, " by %s%s", finding->how, finding->certain ? "" : ", perhaps data,");
+    fprintf(to, " by %s", finding->how);
 }
 
 static void put_syscall(const struct patch_finding *finding, FILE *to)
@@ -80,7 +80,7 @@ static void put_lookup(const struct patch_finding *finding, FILE *to)
     if (finding->how != NULL)
         fprintf(to, "%s() of \"%s\"", finding->how, finding->what);
     else
-        fprintf(to, "the string \"%s\", perhaps for dlsym()", finding->what);
+        fprintf(to, "the string \"%s\"", finding->what);
 }
 
 static void put_opened(const struct patch_finding *finding, FILE *to)
@@ -91,13 +91,12 @@ static void put_opened(const struct patch_finding *finding, FILE *to)
 
 static void put_stream(const struct patch_finding *finding, FILE *to)
 {
-    fprintf(to, "%s(), perhaps on a socket", finding->what != NULL ? finding->what : finding->how);
+    fprintf(to, "%s()", finding->what != NULL ? finding->what : finding->how);
 }
 
 static void put_copy(const struct patch_finding *finding, FILE *to)
 {
-    fprintf(to, "%s() is defined here%s", finding->what,
-            finding->certain ? "" : ", perhaps not that of libc");
+    fprintf(to, "%s() is defined here", finding->what);
 }
 
 static void put_go(const struct patch_finding *finding, FILE *to)
@@ -130,6 +129,14 @@ static void (*const clauses[])(const struct patch_finding *finding, FILE *to) = 
     [PATCH_FINDING_NOT_HOOKED] = put_not_hooked,
 };
 
+/* What a finding is perhaps, where that is a guess. */
+static const char *const guesses[] = {
+    [PATCH_FINDING_TRAP] = "data",          [PATCH_FINDING_SYSCALL] = "by a pointer",
+    [PATCH_FINDING_LOOKUP] = "for dlsym()", [PATCH_FINDING_OPENED] = "by a pointer",
+    [PATCH_FINDING_STREAM] = "on a socket", [PATCH_FINDING_COPY] = "not that of libc",
+    [PATCH_FINDING_NOT_HOOKED] = NULL,
+};
+
 static void put_place(const struct patch_finding *finding, FILE *to)
 {
     char place[128];
@@ -160,6 +167,8 @@ static void print_finding(const struct report *report, const struct patch_findin
         return;
     clauses[finding->kind](finding, stream);
     put_place(finding, stream);
+    if (!finding->certain && guesses[finding->kind] != NULL)
+        fprintf(stream, ", perhaps %s", guesses[finding->kind]);
     put_waits(finding, stream);
     if (fclose(stream) == 0)
         report_line(report, "    %s: %s", text, patch_reach_name(finding->reach));

@@ -269,13 +269,13 @@ class Functions(Scan):
                      r"cannot be redirected",
                      r'dlsym\(\) of "connect" at 0x\w+ in waits_found, waits until the connection '
                      r"stands: cannot be redirected",
-                     r'the string "poll", perhaps for dlsym\(\) at 0x\w+, waits for events: '
+                     r'the string "poll" at 0x\w+, perhaps for dlsym\(\), waits for events: '
                      r"cannot be redirected",
                      r"dlopen\(\) of libother\.so\.1 at 0x\w+ in waits_opened: can be redirected",
-                     r"fdopen\(\), perhaps on a socket at 0x\w+ in waits_stream: "
+                     r"fdopen\(\) at 0x\w+ in waits_stream, perhaps on a socket: "
                      r"cannot be redirected",
                      r"__libc_recv\(\) is defined here at 0x\w+: cannot be redirected",
-                     r"send\(\) is defined here, perhaps not that of libc at 0x\w+, waits for "
+                     r"send\(\) is defined here at 0x\w+, perhaps not that of libc, waits for "
                      r"room: cannot be redirected",
                      r"pthread_mutex_lock\(\), with --hooks sync, waits for a mutex: "
                      r"can be redirected",
