@@ -45,8 +45,10 @@ static void follow_record(const struct image *image, struct origin *origin)
     if (!open_view(image, &undo, origin, &error)) {
         char text[VERIFY_DETAIL];
         patch_error_format(&error, text, sizeof(text));
-        /* Stripping a patched file is nothing wrong; it only cannot be reverted. */
-        settle(origin, error.code == PATCH_CHANGED_SINCE ? PATCH_SKIPPED : PATCH_FAULT, "%s", text);
+        /* Stripping a patched file is nothing wrong; it only cannot be reverted. But a record that
+         * is as it was written, and leads nowhere (then the error is about its table), is. */
+        bool edited = error.code == PATCH_CHANGED_SINCE && error.table[0] == '\0';
+        settle(origin, edited ? PATCH_SKIPPED : PATCH_FAULT, "%s", text);
         return;
     }
     settle(origin, PATCH_PASS, "leads back to the original of %" PRIu64 " bytes",

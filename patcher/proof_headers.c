@@ -71,6 +71,16 @@ static bool holds(const Elf64_Phdr *s, uint64_t offset, uint64_t size)
            size <= s->p_filesz - (offset - s->p_offset);
 }
 
+static uint64_t largest_page(const struct image *image)
+{
+    uint64_t page = 4096;
+
+    for (size_t i = 0; i < image->segment_count; i++)
+        if (image->segments[i].p_type == PT_LOAD && image->segments[i].p_align > page)
+            page = image->segments[i].p_align;
+    return page;
+}
+
 /* The new segment lies in what is new, holds both tables, and may only be read. */
 static bool check_added(struct proof *proof)
 {
@@ -78,7 +88,8 @@ static bool check_added(struct proof *proof)
     const Elf64_Phdr *s = &after->segments[proof->added];
     const struct image_table *strings = &after->strings;
 
-    if (s->p_type != PT_LOAD || s->p_flags != PF_R || s->p_filesz != s->p_memsz)
+    if (s->p_type != PT_LOAD || s->p_flags != PF_R || s->p_filesz != s->p_memsz ||
+        s->p_paddr != s->p_vaddr || s->p_align != largest_page(proof->before))
         return proof_refute(proof, "program header[%zu] is new, and no PT_LOAD to be read only",
                             proof->added);
     if (!in_new_area(proof, s->p_offset, s->p_filesz) ||

@@ -220,11 +220,15 @@ static bool compare_tables(struct proof *proof, const struct hash_table *was,
         proof->counts[PROOF_HASH] += was->words[i] != is->words[i];
     if (!mark_chains(was, marks, BEFORE) || !mark_chains(is, marks, AFTER))
         return proof_refute(proof, ".hash: a broken chain");
-    for (uint32_t i = 0; i < was->chains; i++)
+    for (uint32_t i = 0; i < was->chains; i++) {
+        uint64_t link = 2 + (uint64_t)was->buckets + i;
         if (marks[i] != 0 && marks[i] != (BEFORE | AFTER))
             return proof_refute(proof, ".hash: .dynsym[%u] %s", i,
                                 marks[i] == BEFORE ? "is not found any more"
                                                    : "could not be found before");
+        if (marks[i] == 0 && was->words[link] != is->words[link])
+            return proof_refute(proof, ".hash: the link of .dynsym[%u], which is in no chain", i);
+    }
     return true;
 }
 
