@@ -80,7 +80,8 @@ struct patch_report {
     size_t remaining;        /* a revert: functions that stay redirected, as what is given back was
                                 patched before another tool edited it */
     const char *machine;     /* "x86-64", "s390x"; static storage */
-    const char *needed_slot; /* "spare", "DT_RELACOUNT", "DT_RELCOUNT" or "present"; static storage */
+    const char *needed_slot; /* "spare", "DT_RELACOUNT", "DT_RELCOUNT", "DT_FLAGS" or "present";
+                              * static storage */
     size_t redirected;       /* undefined symbols that are redirected */
     size_t relocations;      /* relocations that follow them */
     uint64_t size_before;    /* of the file, in bytes */

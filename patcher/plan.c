@@ -319,21 +319,41 @@ static bool edit_runpath(const struct image *image, const struct patch_options *
     return added && edit_dynamic(image, slot, tag, name, plan, error);
 }
 
-/* A slot of .dynamic for one more DT_NEEDED: a spare one, or a mere hint. */
+static bool is_hint(const struct image *image, const Elf64_Dyn *entry)
+{
+    (void)image;
+    (void)entry;
+    return true;
+}
+
+/* DT_FLAGS asks for nothing but to bind at once, and DT_FLAGS_1 asks for that too. */
+static bool is_said_twice(const struct image *image, const Elf64_Dyn *entry)
+{
+    const Elf64_Dyn *flags = image_dynamic(image, DT_FLAGS_1);
+
+    return entry->d_un.d_val == DF_BIND_NOW && flags != NULL && (flags->d_un.d_val & DF_1_NOW) != 0;
+}
+
+/* A slot of .dynamic for one more DT_NEEDED: a spare one, or one that the loader does not need. */
 static bool edit_needed(const struct image *image, uint32_t name, struct plan *plan,
                         struct patch_error *error)
 {
     static const struct {
         int64_t tag;
         const char *name;
-    } hints[] = {{DT_RELACOUNT, "DT_RELACOUNT"}, {DT_RELCOUNT, "DT_RELCOUNT"}};
+        bool (*serves)(const struct image *image, const Elf64_Dyn *entry);
+    } others[] = {{DT_RELACOUNT, "DT_RELACOUNT", is_hint},
+                  {DT_RELCOUNT, "DT_RELCOUNT", is_hint},
+                  {DT_FLAGS, "DT_FLAGS", is_said_twice}};
     const Elf64_Dyn *slot = take_spare(image, plan);
 
     if (slot != NULL)
         plan->needed_slot = "spare";
-    for (size_t i = 0; slot == NULL && i < sizeof(hints) / sizeof(hints[0]); i++) {
-        slot = image_dynamic(image, hints[i].tag);
-        plan->needed_slot = hints[i].name;
+    for (size_t i = 0; slot == NULL && i < sizeof(others) / sizeof(others[0]); i++) {
+        slot = image_dynamic(image, others[i].tag);
+        if (slot != NULL && !others[i].serves(image, slot))
+            slot = NULL;
+        plan->needed_slot = others[i].name;
     }
     if (slot == NULL)
         return error_set_at(error, PATCH_NO_DYNAMIC_SLOT, ".dynamic",

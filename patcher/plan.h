@@ -27,7 +27,7 @@ struct plan {
     uint8_t *tail;     /* what stands behind the old strings: all that layout_area() counts */
     size_t tail_size;
     size_t spare_used;       /* DT_NULL entries that are taken */
-    const char *needed_slot; /* "spare", "DT_RELACOUNT", "DT_RELCOUNT" or "present" */
+    const char *needed_slot; /* as in struct patch_report */
 };
 
 /* PATCH_NOTHING when no wanted import is left to redirect. The caller finishes *plan unless

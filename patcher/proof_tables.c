@@ -54,8 +54,18 @@ static bool wrong_entry(struct proof *proof, size_t index, const char *what)
                         image_dynamic_offset(proof->after, is), what);
 }
 
-/* A spare entry or a hint became the need of the runtime; a spare entry may also be a new
- * DT_RUNPATH. */
+/* Whether the loader goes without an entry: it is a hint, or DT_FLAGS_1 says the same. */
+static bool is_dispensable(const struct image *image, const Elf64_Dyn *entry)
+{
+    const Elf64_Dyn *flags = image_dynamic(image, DT_FLAGS_1);
+
+    return entry->d_tag == DT_RELACOUNT || entry->d_tag == DT_RELCOUNT ||
+           (entry->d_tag == DT_FLAGS && entry->d_un.d_val == DF_BIND_NOW && flags != NULL &&
+            (flags->d_un.d_val & DF_1_NOW) != 0);
+}
+
+/* A spare entry or a dispensable one became the need of the runtime; a spare entry may also be a
+ * new DT_RUNPATH. */
 static bool check_new_entry(struct proof *proof, size_t index)
 {
     const Elf64_Dyn *was = &proof->before->dynamic[index];
@@ -63,7 +73,7 @@ static bool check_new_entry(struct proof *proof, size_t index)
     const char *value = image_string(proof->after, is->d_un.d_val);
     bool spare = was->d_tag == DT_NULL;
 
-    if (!spare && was->d_tag != DT_RELACOUNT && was->d_tag != DT_RELCOUNT)
+    if (!spare && !is_dispensable(proof->before, was))
         return wrong_entry(proof, index, "another tag than before");
     if (value == NULL || (is->d_tag != DT_NEEDED && !(spare && is->d_tag == DT_RUNPATH)))
         return wrong_entry(proof, index, "neither the runtime nor a run path");

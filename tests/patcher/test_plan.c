@@ -178,6 +178,33 @@ START_TEST(without_any_slot_for_dt_needed_there_is_a_refusal)
 }
 END_TEST
 
+/* As lld leaves it with packed relocations: DT_FLAGS may go when DT_FLAGS_1 says all of it. */
+START_TEST(flags_that_are_said_twice_make_room_for_dt_needed)
+{
+    struct fixture f, patched;
+
+    fixture_load(&f, "libnow.so");
+    Elf64_Dyn *end = fixture_dynamic(&f, DT_NULL);
+    Elf64_Phdr *dynamic = fixture_segment(&f, PT_DYNAMIC, 0);
+    uint64_t last = fixture_offset(&f, end);
+    dynamic->p_filesz = last + sizeof(*end) - dynamic->p_offset;
+    fixture_dynamic(&f, DT_RELACOUNT)->d_tag = DT_DEBUG;
+    ck_assert_uint_eq(fixture_dynamic(&f, DT_FLAGS)->d_un.d_val, DF_BIND_NOW);
+    fixture_patch(&f, &fixture_options, &patched);
+    struct image *image = fixture_parse(&patched);
+    ck_assert_ptr_null(image_dynamic(image, DT_FLAGS));
+    ck_assert_uint_eq(image_dynamic(image, DT_FLAGS_1)->d_un.d_val & DF_1_NOW, DF_1_NOW);
+    image_destroy(image);
+    fixture_finish(&patched);
+    fixture_dynamic(&f, DT_FLAGS)->d_un.d_val |= DF_SYMBOLIC;
+    check_refused(&f, PATCH_NO_DYNAMIC_SLOT, last);
+    fixture_dynamic(&f, DT_FLAGS)->d_un.d_val = DF_BIND_NOW;
+    fixture_dynamic(&f, DT_FLAGS_1)->d_un.d_val = DF_1_NODELETE;
+    check_refused(&f, PATCH_NO_DYNAMIC_SLOT, last);
+    fixture_finish(&f);
+}
+END_TEST
+
 START_TEST(a_bss_above_the_limit_is_no_room)
 {
     struct fixture f, patched;
@@ -333,6 +360,7 @@ int main(void)
         a_copy_relocation_of_a_wanted_name_is_unsupported,
         the_address_of_a_plt_entry_as_the_functions_own_is_unsupported,
         without_any_slot_for_dt_needed_there_is_a_refusal,
+        flags_that_are_said_twice_make_room_for_dt_needed,
         a_bss_above_the_limit_is_no_room,
         a_name_behind_dynstr_is_malformed,
         a_relocation_of_a_symbol_that_does_not_exist_is_malformed,
