@@ -212,6 +212,7 @@ class Manual(Api):
             for kind, function in re.findall(r'^\.Ft (.*)\n\.Fn (.*)$', synopsis, re.M):
                 words = re.findall(r'"([^"]*)"|(\S+)', function)
                 words = [quoted or bare for quoted, bare in words]
+                self.assertNotIn(words[0], described)
                 described[words[0]] = (plain(kind.strip('"')), plain(",".join(words[1:])))
         self.assertEqual(described, self.functions())
 
