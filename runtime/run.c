@@ -89,6 +89,7 @@ static void leave_no_trace(void)
 
     remove_path("LD_PRELOAD", getenv("GREEN_RUN_RUNTIME"));
     remove_path("LD_AUDIT", getenv("GREEN_RUN_AUDIT"));
+    remove_path("GLIBC_TUNABLES", "glibc.rtld.optional_static_tls=8192");
     for (size_t i = 0; i < sizeof settings / sizeof settings[0]; i++)
         unsetenv(settings[i]);
 }

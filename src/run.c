@@ -94,6 +94,30 @@ static bool put_first(const char *name, const char *path)
     return done;
 }
 
+/* Where there are libraries to call, the loader sizes the threads' static storage before it has
+ * seen what the program needs, and keeps 512 bytes to spare. Allocators and the like want some
+ * thousand; more than this would be missing in the smallest stacks that threads may have. */
+#define SPARE_STORAGE "glibc.rtld.optional_static_tls=8192"
+
+static bool ask_for_storage(void)
+{
+    const char *given = getenv("GLIBC_TUNABLES");
+    char *longer = NULL;
+    bool done;
+
+    if (given == NULL || given[0] == '\0')
+        return set_variable("GLIBC_TUNABLES", SPARE_STORAGE);
+    if (strstr(given, "optional_static_tls") != NULL)
+        return true;
+    if (asprintf(&longer, "%s:" SPARE_STORAGE, given) < 0) {
+        message(NULL, "out of memory");
+        return false;
+    }
+    done = set_variable("GLIBC_TUNABLES", longer);
+    free(longer);
+    return done;
+}
+
 /* The texts of a list with a separator between them. NULL, after a message, without memory. */
 static char *join(const char *const *texts, char separator)
 {
@@ -125,7 +149,7 @@ static bool set_environment(const struct tools *tools, const struct settings *se
     const char *const *libraries = (const char *const *)settings->libraries;
 
     return put_first("LD_PRELOAD", tools->runtime) && put_first("LD_AUDIT", tools->audit) &&
-           set_variable("GREEN_RUN_RUNTIME", tools->runtime) &&
+           ask_for_storage() && set_variable("GREEN_RUN_RUNTIME", tools->runtime) &&
            set_variable("GREEN_RUN_AUDIT", tools->audit) &&
            set_list("GREEN_RUN_HOOKS", hooks, ',') &&
            set_list("GREEN_RUN_LIBRARIES", libraries, ':') &&

@@ -124,6 +124,17 @@ class Command(unittest.TestCase):
         done = run("printenv", "LD_PRELOAD", env={"LD_PRELOAD": library})
         self.assertRegex(done.stdout, rf"/libgreen\.so\S*:{library}\n")
 
+    def test_tunables_are_kept(self):
+        done = run("printenv", "GLIBC_TUNABLES", env={"GLIBC_TUNABLES": "glibc.malloc.check=0"})
+        self.assertEqual(done.stdout, "glibc.malloc.check=0:glibc.rtld.optional_static_tls=8192\n")
+        given = "glibc.rtld.optional_static_tls=600"
+        done = run("printenv", "GLIBC_TUNABLES", env={"GLIBC_TUNABLES": given})
+        self.assertEqual(done.stdout, given + "\n")
+
+    def test_a_library_with_much_static_storage(self):
+        done = run(PROGRAM, "hub", env={"LD_PRELOAD": plugin("storage")})
+        self.assertEqual((done.stdout, done.stderr), ("hub 0, waits 0, next descriptor 3\n", ""))
+
     def test_signals_and_descriptors_are_those_of_the_caller(self):
         status = run("cat", "/proc/self/status", restore_signals=False).stdout
         with open("/proc/self/status", encoding="ascii") as file:
@@ -145,6 +156,7 @@ class Command(unittest.TestCase):
         done = run("--no-children", "--hub", "sh", "-c", "env", env={"LD_PRELOAD": "libm.so.6"})
         self.assertNotIn("GREEN_", done.stdout)
         self.assertNotIn("LD_AUDIT", done.stdout)
+        self.assertNotIn("GLIBC_TUNABLES", done.stdout)
         self.assertIn("LD_PRELOAD=libm.so.6\n", done.stdout)
 
     def test_a_child_that_lost_the_runtime_works_as_ever(self):
