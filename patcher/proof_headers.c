@@ -161,9 +161,10 @@ static bool check_segment(struct proof *proof, size_t index)
  */
 
 /* A section without bytes in the file may be said to stand on either side of what was inserted. */
-static bool is_empty(const Elf64_Shdr *s)
+static bool is_empty(const Elf64_Shdr *s, uint64_t size)
 {
-    return s->sh_type == SHT_NOBITS || s->sh_type == SHT_NULL || s->sh_size == 0;
+    return s->sh_type == SHT_NOBITS || s->sh_type == SHT_NULL || s->sh_size == 0 ||
+           s->sh_offset > size;
 }
 
 static Elf64_Shdr expected_section(const struct proof *proof, size_t index)
@@ -174,11 +175,11 @@ static Elf64_Shdr expected_section(const struct proof *proof, size_t index)
     Elf64_Shdr expected = *was;
     uint64_t moved = proof_map(proof, was->sh_offset);
 
-    if (proof->shape != PROOF_SAME && was == image_string_section(proof->before)) {
+    if (proof->shape != PROOF_SAME && image_is_string_section(proof->before, index)) {
         expected.sh_addr = strings->address;
         expected.sh_offset = strings->offset;
         expected.sh_size = strings->size;
-    } else if (!is_empty(was) || is->sh_offset == moved) {
+    } else if (!is_empty(was, proof->before->size) || is->sh_offset == moved) {
         expected.sh_offset = moved;
     }
     return expected;

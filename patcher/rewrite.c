@@ -15,11 +15,13 @@
  */
 static bool tables_stand_apart(const struct image *image)
 {
-    enum { CHANGED = 6 };
+    enum { CHANGED = 8 };
+    const size_t *sizes = image->codec->sizes;
     const struct image_table tables[] = {
-        {.offset = 0, .size = image->codec->sizes[CODEC_HEADER]},
-        {.offset = image->dynamic_offset,
-         .size = image->dynamic_count * image->codec->sizes[CODEC_DYNAMIC]},
+        {.offset = 0, .size = sizes[CODEC_HEADER]},
+        {.offset = image->header.e_phoff, .size = image->segment_count * sizes[CODEC_SEGMENT]},
+        {.offset = image->header.e_shoff, .size = image->section_count * sizes[CODEC_SECTION]},
+        {.offset = image->dynamic_offset, .size = image->dynamic_count * sizes[CODEC_DYNAMIC]},
         image->symbols,
         image->versions,
         image->hash,
@@ -129,7 +131,7 @@ bool rewrite_check(const struct image *image, const struct patch_options *option
  */
 
 bool rewrite_seal(const struct image *image, const struct plan *plan, const struct recipe *recipe,
-                  const struct sum *original, int fd, struct patch_error *error)
+                  struct sum *original, int fd, struct patch_error *error)
 {
     uint64_t place = plan->place.offset + plan->record;
     struct recipe_reader patched;
