@@ -64,9 +64,9 @@ struct recipe_reader {
 void recipe_reader_init(struct recipe_reader *to, const struct recipe *recipe,
                         const struct reader *input);
 
-/* Goes over the new file once, in order. `fd`: of an empty file to write it to, or -1. Sums what
- * the base takes from the input into `input_sum`, the new file into `output_sum`; each may be NULL.
- * Holes of the input stay holes. */
+/* Goes over the new file once. `fd`: of an empty file to write it to, or -1. `input_sum`, of the
+ * input, gets the sum of what the base takes from there, which must be all of it; `output_sum` that
+ * of the new file. One of them may be given, with size and count. Holes of the input stay holes. */
 PATCH_MUST_CHECK bool recipe_write(const struct recipe *recipe, const struct reader *input, int fd,
                                    struct sum *input_sum, struct sum *output_sum,
                                    struct patch_error *error);

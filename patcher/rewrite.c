@@ -131,7 +131,7 @@ bool rewrite_check(const struct image *image, const struct patch_options *option
  */
 
 bool rewrite_seal(const struct image *image, const struct plan *plan, const struct recipe *recipe,
-                  struct sum *original, int fd, struct patch_error *error)
+                  const struct sum *original, int fd, struct patch_error *error)
 {
     uint64_t place = plan->place.offset + plan->record;
     struct recipe_reader patched;
