@@ -227,32 +227,39 @@ static bool add_member(struct wheel_copy *copy, const char *name, struct patch_r
     return wheel_refuse(error, PATCH_MEMORY, "out of memory");
 }
 
-/* The runtime for the first library that needs it. */
+static bool read_machine(struct wheel_copy *copy, const struct patch_options *options,
+                         struct patch_error *error)
+{
+    struct patch_scan *scan = NULL;
+
+    if (!patch_scan(copy->runtime->members[0].path, options, &scan, error))
+        return false;
+    copy->machine = scan->machine;
+    patch_scan_destroy(scan);
+    return true;
+}
+
+/* The runtime for the first library that needs it; every one must be for the same machine. */
 static bool find_runtime(struct wheel_copy *copy, const char *path,
                          const struct patch_report *report, struct patch_error *error)
 {
     struct patch_options options = settings_patch_options(copy->settings);
     struct patch_closure *closure = NULL;
-    struct patch_scan *scan = NULL;
-    bool same;
 
-    if (copy->runtime != NULL)
-        return true;
-    if (!patch_closure_find(path, &options, &closure, error))
-        return false;
-    copy->runtime = vendor_find(closure, copy->settings);
-    patch_closure_destroy(closure);
-    if (copy->runtime == NULL)
-        return wheel_refuse(error, PATCH_PACKAGE,
-                            "the runtime was not found; --runtime-file names it");
-    if (!patch_scan(copy->runtime->members[0].path, &options, &scan, error))
-        return false;
-    same = strcmp(scan->machine, report->machine) == 0;
-    if (!same)
-        wheel_refuse(error, PATCH_PACKAGE, "its libraries are for %s, the runtime is for %s",
-                     report->machine, scan->machine);
-    patch_scan_destroy(scan);
-    return same;
+    if (copy->runtime == NULL) {
+        if (!patch_closure_find(path, &options, &closure, error))
+            return false;
+        copy->runtime = vendor_find(closure, copy->settings);
+        patch_closure_destroy(closure);
+        if (copy->runtime == NULL)
+            return wheel_refuse(error, PATCH_PACKAGE,
+                                "the runtime was not found; --runtime-file names it");
+        if (!read_machine(copy, &options, error))
+            return false;
+    }
+    return strcmp(copy->machine, report->machine) == 0 ||
+           wheel_refuse(error, PATCH_PACKAGE, "it has libraries for %s, the runtime is for %s",
+                        report->machine, copy->machine);
 }
 
 /* The patched version replaces the file at `path`. False: the whole wheel must fail. */

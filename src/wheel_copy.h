@@ -25,6 +25,7 @@ struct wheel_copy {
     size_t count;
     struct refusals refusals;
     struct patch_closure *runtime; /* what is put in beside them, once one was patched */
+    const char *machine;           /* of the runtime; static storage */
     char **added;                  /* names of what was put in */
     size_t added_count;
     time_t time; /* of the entries that are put in */

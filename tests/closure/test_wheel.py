@@ -6,6 +6,7 @@ import io
 import json
 import os
 import pathlib
+import shutil
 import subprocess
 import sys
 import unittest
@@ -187,6 +188,19 @@ class Accepted(Wheels):
 
 
 class Refused(Wheels):
+    def test_libraries_of_two_machines(self):
+        """The first fits the runtime, a later one does not."""
+        compiler = "aarch64-linux-gnu-gcc"
+        if shutil.which(compiler) is None:
+            self.skipTest(f"{compiler} is not installed")
+        other = self.folder / "other.so"
+        subprocess.run([compiler, "-shared", "-fPIC", "-xc", "-", "-o", other],
+                       input=b"int poll(void *, unsigned long, int);\n"
+                             b"int call(void) { return poll(0, 0, 0); }\n", check=True)
+        self.files["zz_other.so"] = other.read_bytes()
+        package.write_wheel(self.input, self.files)
+        self.refuse("libraries for AArch64, the runtime is for x86-64")
+
     def test_signed(self):
         for name in ("RECORD.jws", "RECORD.p7s"):
             with self.subTest(name):
