@@ -8,6 +8,7 @@
 #include "digest.h"
 #include "record.h"
 #include "report.h"
+#include "rewriting.h"
 #include "settings.h"
 
 #include <errno.h>
@@ -298,13 +299,54 @@ static bool prepare_record(struct installed_record *entry, const struct prepared
 
 /* --- all of them ------------------------------------------------------------------------------ */
 
+static bool is_replaced(const struct transaction_file *file)
+{
+    return file->state == TRANSACTION_READY && file->resolved != NULL;
+}
+
+/* Whether the text has the name of a file that will be replaced: a folder has many packages, and
+ * those that have nothing to do with the file shall not be able to stop it. */
+static bool may_list(const char *record, const struct transaction *transaction)
+{
+    size_t size;
+    char *text = read_text(record, &size);
+    bool found = false;
+
+    for (size_t i = 0; text != NULL && !found && i < transaction->count; i++) {
+        const struct transaction_file *file = &transaction->files[i];
+
+        found = is_replaced(file) && strstr(text, strrchr(file->resolved, '/') + 1) != NULL;
+    }
+    free(text);
+    return found;
+}
+
+bool installed_prepare_above(struct installed *installed, const struct transaction *transaction,
+                             const struct settings *settings, struct report *report)
+{
+    struct walk_list *above = &installed->above;
+    size_t kept = 0;
+    bool done = true;
+
+    for (size_t i = 0; done && i < transaction->count; i++)
+        if (is_replaced(&transaction->files[i]))
+            done = walk_records_above(above, transaction->files[i].resolved, report);
+    for (size_t i = 0; i < above->count; i++) {
+        if (may_list(above->paths[i], transaction))
+            above->paths[kept++] = above->paths[i];
+        else
+            free(above->paths[i]);
+    }
+    above->count = kept;
+    return done && (kept == 0 || installed_prepare(installed, above, transaction, settings));
+}
+
 bool installed_prepare(struct installed *installed, const struct walk_list *records,
                        const struct transaction *transaction, const struct settings *settings)
 {
     struct prepared prepared;
     bool done;
 
-    *installed = (struct installed){0};
     if (!prepared_init(&prepared, transaction))
         return false;
     installed->records = calloc(records->count + 1, sizeof(*installed->records));
@@ -340,10 +382,26 @@ bool installed_commit(struct installed *installed)
     return done;
 }
 
+void installed_report(const struct installed *installed, struct report *report)
+{
+    for (size_t i = 0; i < installed->count; i++) {
+        const struct installed_record *entry = &installed->records[i];
+
+        if (!entry->written)
+            continue;
+        report_line(report, "%s: %zu row%s updated", entry->path, entry->rows, plural(entry->rows));
+        if (report->json)
+            report_append(report, "records",
+                          json_pack("{s:o, s:I}", "file", report_string(entry->path), "rows",
+                                    (json_int_t)entry->rows));
+    }
+}
+
 void installed_finish(struct installed *installed)
 {
     for (size_t i = 0; i < installed->count; i++)
         patch_discard(installed->records[i].change);
     free(installed->records);
+    walk_list_finish(&installed->above);
     *installed = (struct installed){0};
 }

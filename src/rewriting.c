@@ -4,6 +4,7 @@
  */
 #include "rewriting.h"
 
+#include "installed.h"
 #include "settings.h"
 
 #include <stdio.h>
@@ -172,12 +173,53 @@ static bool begin(struct deps *deps, struct transaction *transaction,
     return deps_transaction(deps, settings, transaction, report);
 }
 
+/* RECORD is the last to be patched and the first to be reverted: then a run that is killed leaves
+ * what greenify tree can set right. */
+static bool commit_all(struct transaction *transaction, struct installed *installed,
+                       const struct rewriting *rewriting)
+{
+    if (rewriting == &rewriting_revert) {
+        if (!installed_commit(installed)) {
+            transaction_discard(transaction);
+            return false;
+        }
+        transaction_commit(transaction);
+        return true;
+    }
+    transaction_commit(transaction);
+    return transaction_count(transaction, TRANSACTION_FAILED) > 0 || installed_commit(installed);
+}
+
+/* All files and the lists of the packages that they belong to, or nothing. */
+static bool write_all(struct transaction *transaction, struct installed *installed,
+                      const struct settings *settings, const struct rewriting *rewriting,
+                      struct report *report)
+{
+    struct transaction_hold hold;
+    bool done = true;
+
+    transaction_prepare_all(transaction, settings, rewriting->prepare, &hold);
+    if (transaction->interrupted || transaction_count(transaction, TRANSACTION_FAILED) > 0) {
+        transaction_discard(transaction);
+    } else if (!settings->dry_run) {
+        done = installed_prepare_above(installed, transaction, settings, report);
+        if (done)
+            done = commit_all(transaction, installed, rewriting);
+        else
+            transaction_discard(transaction);
+    }
+    transaction_release(&hold);
+    return done;
+}
+
 enum exit_status rewriting_run(const struct settings *settings, const struct rewriting *rewriting)
 {
     enum exit_status status = STATUS_FAULT;
+    struct installed installed = {0};
     struct transaction transaction;
     struct report report;
     struct deps deps;
+    bool written;
 
     report_init(&report, rewriting->verb, settings);
     if (report.json) {
@@ -186,11 +228,13 @@ enum exit_status rewriting_run(const struct settings *settings, const struct rew
     }
     if (!begin(&deps, &transaction, settings, rewriting, &report))
         goto out;
-    transaction_run(&transaction, settings, rewriting->prepare);
-    status = transaction_status(&transaction);
+    written = write_all(&transaction, &installed, settings, rewriting, &report);
+    status = written ? transaction_status(&transaction) : STATUS_FAULT;
     report_all(&report, settings, rewriting, &transaction);
+    installed_report(&installed, &report);
     if (!settings->dry_run && !deps_link_aliases(&deps, settings, &transaction))
         status = STATUS_FAULT;
+    installed_finish(&installed);
     transaction_finish(&transaction);
 out:
     deps_finish(&deps);

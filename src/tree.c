@@ -130,21 +130,6 @@ static void report_files(struct report *report, const struct tree *tree)
     }
 }
 
-static void report_records(struct report *report, const struct tree *tree)
-{
-    for (size_t i = 0; i < tree->installed.count; i++) {
-        const struct installed_record *entry = &tree->installed.records[i];
-
-        if (!entry->written)
-            continue;
-        report_line(report, "%s: %zu row%s updated", entry->path, entry->rows, plural(entry->rows));
-        if (report->json)
-            report_append(report, "records",
-                          json_pack("{s:o, s:I}", "file", report_string(entry->path), "rows",
-                                    (json_int_t)entry->rows));
-    }
-}
-
 static void report_counts(struct report *report, const struct tree *tree)
 {
     const struct transaction *transaction = &tree->transaction;
@@ -177,7 +162,7 @@ static void begin_report(struct tree *tree)
 static enum exit_status report_tree(struct tree *tree)
 {
     report_files(&tree->report, tree);
-    report_records(&tree->report, tree);
+    installed_report(&tree->installed, &tree->report);
     report_counts(&tree->report, tree);
     if (tree->failed)
         return STATUS_FAULT;

@@ -6,10 +6,12 @@
 
 #include "report.h"
 
+#include <dirent.h>
 #include <elf.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <fts.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -29,11 +31,12 @@ static bool list_add(struct walk_list *list, const char *path)
     return list->paths[list->count] != NULL && ++list->count > 0;
 }
 
-static void list_finish(struct walk_list *list)
+void walk_list_finish(struct walk_list *list)
 {
     for (size_t i = 0; i < list->count; i++)
         free(list->paths[i]);
     free(list->paths);
+    *list = (struct walk_list){0};
 }
 
 /* A file that may not be read counts as none: nothing can be loaded from it either. */
@@ -107,7 +110,62 @@ bool walk_folder(struct walk *walk, const char *folder, struct report *report)
 
 void walk_finish(struct walk *walk)
 {
-    list_finish(&walk->libraries);
-    list_finish(&walk->records);
+    walk_list_finish(&walk->libraries);
+    walk_list_finish(&walk->records);
     *walk = (struct walk){0};
+}
+
+/* --- upwards ---------------------------------------------------------------------------------- */
+
+static bool list_has(const struct walk_list *list, const char *path)
+{
+    for (size_t i = 0; i < list->count; i++)
+        if (strcmp(list->paths[i], path) == 0)
+            return true;
+    return false;
+}
+
+static bool is_package(const char *name)
+{
+    static const char ending[] = ".dist-info";
+    size_t length = strlen(name);
+
+    return length > sizeof(ending) - 1 && strcmp(name + length - (sizeof(ending) - 1), ending) == 0;
+}
+
+static bool add_records(struct walk_list *records, const char *folder)
+{
+    DIR *directory = opendir(folder);
+    bool kept = true;
+
+    /* A folder that may not be read has no RECORD that could be rewritten. */
+    for (struct dirent *entry; kept && directory != NULL && (entry = readdir(directory)) != NULL;) {
+        char *path;
+
+        if (!is_package(entry->d_name))
+            continue;
+        if (asprintf(&path, "%s/%s/RECORD", folder, entry->d_name) < 0) {
+            kept = false;
+            break;
+        }
+        if (access(path, F_OK) == 0 && !list_has(records, path))
+            kept = list_add(records, path);
+        free(path);
+    }
+    if (directory != NULL)
+        closedir(directory);
+    return kept;
+}
+
+bool walk_records_above(struct walk_list *records, const char *path, struct report *report)
+{
+    char *folder = strdup(path);
+    bool kept = folder != NULL;
+
+    for (char *slash; kept && (slash = strrchr(folder, '/')) != NULL && slash > folder;) {
+        *slash = '\0';
+        kept = add_records(records, folder);
+    }
+    free(folder);
+    return kept || report_stop(report, NULL, PATCH_MEMORY, "out of memory");
 }

@@ -26,4 +26,9 @@ struct walk {
 bool walk_folder(struct walk *walk, const char *folder, struct report *report);
 void walk_finish(struct walk *walk);
 
+/* Adds the RECORD of every package that may list the file: those in the folders above `path`, which
+ * is absolute. None is added twice. False, and the report is told why, when there is no memory. */
+bool walk_records_above(struct walk_list *records, const char *path, struct report *report);
+void walk_list_finish(struct walk_list *list);
+
 #endif

@@ -73,6 +73,59 @@ class Tree(Case):
         self.assertEqual(len(changed), 1)
         self.assertTrue(changed[0].startswith(package.EXTENSION))
 
+    def installed_extension(self):
+        extension = self.folder / "extension.so"
+        package.build_extension(extension)
+        package.install(self.site, package.package_files(extension.read_bytes()))
+        record = self.site / package.INFO / "RECORD"
+        self.assertEqual(package.untrue_rows(self.site, record), [])
+        return self.site / package.EXTENSION, record
+
+    def test_record_stays_true_when_one_file_is_patched_and_reverted(self):
+        library, record = self.installed_extension()
+        before = record.read_bytes()
+        for patch, revert in (((library,), ("revert", library)),
+                              (("tree", self.site), ("revert", library)),
+                              ((library,), ("tree", "--revert", self.site))):
+            with self.subTest(patch=patch[0], revert=revert[0]):
+                run = self.greenify(*patch)
+                self.assertIn(f"{record}: 1 row updated", run.stdout)
+                self.assertEqual(package.untrue_rows(self.site, record), [])
+                self.assertNotEqual(record.read_bytes(), before)
+                run = self.greenify(*revert, "--json")
+                self.assertEqual(json.loads(run.stdout)["records"],
+                                 [{"file": str(record), "rows": 1}])
+                self.assertEqual(record.read_bytes(), before)
+                self.assertEqual(run.stderr, "")
+
+    def test_record_of_what_is_copied_or_only_planned_stays(self):
+        library, record = self.installed_extension()
+        before = record.read_bytes()
+        self.greenify("-n", library)
+        self.greenify("-o", self.folder / "copy.so", library)
+        self.assertEqual(record.read_bytes(), before)
+
+    def test_record_that_is_true_for_the_original_is_left_alone_by_its_revert(self):
+        library, record = self.installed_extension()
+        before = record.read_bytes()
+        self.greenify(library)
+        record.write_bytes(before)
+        run = self.greenify("revert", library)
+        self.assertEqual((run.stderr, record.read_bytes()), ("", before))
+
+    def test_record_of_another_package_cannot_stop_a_file(self):
+        library, record = self.installed_extension()
+        other = self.site / "other-1.0.dist-info"
+        other.mkdir()
+        (other / "RECORD").write_text('"no list\n')
+        self.greenify(library)
+        self.assertEqual(package.untrue_rows(self.site, record), [])
+        record.write_text(f'"no list of {library.name}\n')
+        before = snapshot(self.folder)
+        run = self.greenify("revert", library, status=1)
+        self.assertIn("is no list of files", run.stderr)
+        self.assertEqual(snapshot(self.folder), before)
+
     def test_rows_that_lead_out_of_the_folder_and_back_are_found(self):
         library = self.library("bin/tool.so")
         text = f"../site-packages/./bin/tool.so,{package.row_sum(library.read_bytes())},1\n"
