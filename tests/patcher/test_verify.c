@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: MIT
  *
- * The table of checks: a patched file passes, and each way of breaking it is found by its check.
+ * Verifying whole files: what is sound passes, and what the original is taken from. That each check
+ * finds what it is for stands in test_checks.c.
  */
 #include "fixture.h"
 
+#include <stdio.h>
 #include <string.h>
 
 struct seen {
@@ -82,31 +84,6 @@ START_TEST(an_unpatched_file_is_not_redirected)
 }
 END_TEST
 
-START_TEST(sections_that_disagree_with_segments_are_found)
-{
-    struct fixture f;
-
-    load_patched(&f, "liblazy.so");
-    Elf64_Shdr *text = fixture_section(&f, ".text");
-    text->sh_offset += 16;
-    check_fault(&f, "sections");
-    text->sh_offset = f.size;
-    check_fault(&f, "sections");
-    fixture_finish(&f);
-}
-END_TEST
-
-START_TEST(a_segment_that_shows_other_bytes_is_found)
-{
-    struct fixture f;
-
-    load_patched(&f, "liblazy.so");
-    fixture_segment(&f, PT_GNU_EH_FRAME, 0)->p_offset += 8;
-    check_fault(&f, "segments");
-    fixture_finish(&f);
-}
-END_TEST
-
 /* As mold writes it where .tbss is the first that becomes read-only. */
 START_TEST(a_relro_that_begins_before_its_segment_is_sound)
 {
@@ -141,103 +118,6 @@ START_TEST(a_relro_that_ends_behind_its_segment_is_sound)
 }
 END_TEST
 
-START_TEST(a_string_table_section_left_behind_is_found)
-{
-    struct fixture f;
-
-    load_patched(&f, "liblazy.so");
-    fixture_section(&f, ".dynstr")->sh_size -= 1;
-    check_fault(&f, "string-table");
-    fixture_finish(&f);
-}
-END_TEST
-
-START_TEST(an_unknown_version_is_found)
-{
-    struct fixture f;
-
-    load_patched(&f, "liblazy.so");
-    struct image *image = fixture_parse(&f);
-    uint64_t place = image->versions.offset + 2 * fixture_symbol(image, "greenify_recv");
-    image_destroy(image);
-    f.bytes[place] = 77;
-    check_fault(&f, "symbol-versions");
-    f.bytes[place] = 2; /* that of libc */
-    check_fault(&f, "unversioned");
-    fixture_finish(&f);
-}
-END_TEST
-
-START_TEST(a_stale_hash_table_is_found)
-{
-    struct fixture original, f;
-
-    fixture_load(&original, "libsysv_hash.so");
-    load_patched(&f, "libsysv_hash.so");
-    const Elf64_Shdr *hash = fixture_section(&f, ".hash");
-    memcpy(f.bytes + hash->sh_offset, original.bytes + hash->sh_offset, hash->sh_size);
-    check_fault(&f, "hash");
-    fixture_finish(&f);
-    fixture_finish(&original);
-}
-END_TEST
-
-START_TEST(a_defined_symbol_that_is_not_found_by_its_name_is_found)
-{
-    struct fixture f;
-
-    load_patched(&f, "liblazy.so");
-    struct image *image = fixture_parse(&f);
-    uint64_t place = image_symbol_offset(image, fixture_symbol(image, "calls_poll"));
-    image_destroy(image);
-    ((Elf64_Sym *)(void *)(f.bytes + place))->st_name += 1;
-    check_fault(&f, "gnu-hash");
-    fixture_finish(&f);
-}
-END_TEST
-
-START_TEST(a_slot_outside_memory_is_found)
-{
-    struct fixture f;
-
-    load_patched(&f, "liblazy.so");
-    const Elf64_Shdr *section = fixture_section(&f, ".rela.plt");
-    Elf64_Rela *relocations = (Elf64_Rela *)(void *)(f.bytes + section->sh_offset);
-    for (size_t i = 0; i < section->sh_size / sizeof(*relocations); i++)
-        relocations[i].r_offset = 0x70000000;
-    check_fault(&f, "relocations");
-    fixture_finish(&f);
-}
-END_TEST
-
-START_TEST(a_missing_runtime_is_found)
-{
-    struct fixture f;
-
-    load_patched(&f, "liblazy.so");
-    struct image *image = fixture_parse(&f);
-    uint64_t last = 0;
-    for (size_t i = 0; i < image->dynamic_count; i++)
-        if (image->dynamic[i].d_tag == DT_NEEDED)
-            last = image_dynamic_offset(image, &image->dynamic[i]);
-    image_destroy(image);
-    ((Elf64_Dyn *)(void *)(f.bytes + last))->d_tag = DT_DEBUG;
-    check_fault(&f, "runtime-needed");
-    fixture_finish(&f);
-}
-END_TEST
-
-START_TEST(a_dynamic_name_behind_dynstr_is_found)
-{
-    struct fixture f;
-
-    load_patched(&f, "liblazy.so");
-    fixture_dynamic(&f, DT_SONAME)->d_un.d_val = 1 << 20;
-    check_fault(&f, "dynamic-names");
-    fixture_finish(&f);
-}
-END_TEST
-
 START_TEST(an_edited_file_is_sound_though_it_cannot_be_reverted)
 {
     struct fixture f;
@@ -246,6 +126,77 @@ START_TEST(an_edited_file_is_sound_though_it_cannot_be_reverted)
     load_patched(&f, "liblazy.so");
     f.bytes[fixture_section(&f, ".comment")->sh_offset] ^= 1;
     ck_assert(verify(&f, &seen));
+    fixture_finish(&f);
+}
+END_TEST
+
+/* The row that is called `name`, of a run against `original`. */
+struct row {
+    const char *name;
+    enum patch_verdict verdict;
+    char detail[600];
+};
+
+static void keep_row(void *context, const char *name, enum patch_verdict verdict,
+                     const char *detail)
+{
+    struct row *row = context;
+
+    if (strcmp(name, row->name) != 0)
+        return;
+    row->verdict = verdict;
+    snprintf(row->detail, sizeof(row->detail), "%s", detail);
+}
+
+static void check_row(const char *path, const char *original, const char *name,
+                      enum patch_verdict verdict, const char *part)
+{
+    struct row row = {.name = name, .verdict = PATCH_FAULT};
+    struct patch_error error = {0};
+    bool sound;
+
+    ck_assert_msg(
+        patch_verify_original(path, original, &fixture_options, keep_row, &row, &sound, &error),
+        "%s", error.reason);
+    ck_assert_msg(row.verdict == verdict, "%s: %s", name, row.detail);
+    ck_assert_msg(strstr(row.detail, part) != NULL, "%s: %s", name, row.detail);
+}
+
+START_TEST(the_original_is_what_the_record_leads_to)
+{
+    struct fixture f;
+    const char *path = fixture_temporary("a.so");
+
+    load_patched(&f, "liblazy.so");
+    fixture_write(&f, path);
+    check_row(path, NULL, "original", PATCH_PASS, "against its undo record: ");
+    check_row(path, NULL, "undo-record", PATCH_PASS, "leads back");
+    check_row(fixture_path("liblazy.so"), NULL, "original", PATCH_SKIPPED, "no undo record");
+    f.bytes[fixture_section(&f, ".comment")->sh_offset] ^= 1;
+    fixture_write(&f, path);
+    check_row(path, NULL, "original", PATCH_SKIPPED, "changed since it was patched");
+    check_row(path, NULL, "undo-record", PATCH_SKIPPED, "changed since it was patched");
+    fixture_finish(&f);
+}
+END_TEST
+
+START_TEST(the_original_is_a_file_that_is_named)
+{
+    struct fixture f;
+    const char *path = fixture_temporary("a.so");
+    const char *original = fixture_path("liblazy.so");
+
+    load_patched(&f, "liblazy.so");
+    fixture_write(&f, path);
+    check_row(path, original, "original", PATCH_PASS, "3 st_name");
+    check_row(path, fixture_path("libnow.so"), "original", PATCH_FAULT, "against ");
+    check_row(path, "/nonexistent", "original", PATCH_FAULT, "/nonexistent: ");
+    check_row(path, "/nonexistent", "original-notes", PATCH_FAULT, "/nonexistent: ");
+    check_row(original, original, "original", PATCH_PASS, "no byte differs");
+    f.bytes[fixture_section(&f, ".comment")->sh_offset] ^= 1;
+    fixture_write(&f, path);
+    check_row(path, original, "original", PATCH_FAULT, ".comment+0x0: the byte at 0x");
+    check_row(path, original, "original-exports", PATCH_PASS, "");
     fixture_finish(&f);
 }
 END_TEST
@@ -265,18 +216,11 @@ int main(void)
     const TTest *const tests[] = {
         patched_files_are_sound,
         an_unpatched_file_is_not_redirected,
-        sections_that_disagree_with_segments_are_found,
-        a_segment_that_shows_other_bytes_is_found,
         a_relro_that_begins_before_its_segment_is_sound,
         a_relro_that_ends_behind_its_segment_is_sound,
-        a_string_table_section_left_behind_is_found,
-        an_unknown_version_is_found,
-        a_stale_hash_table_is_found,
-        a_defined_symbol_that_is_not_found_by_its_name_is_found,
-        a_slot_outside_memory_is_found,
-        a_missing_runtime_is_found,
-        a_dynamic_name_behind_dynstr_is_found,
         an_edited_file_is_sound_though_it_cannot_be_reverted,
+        the_original_is_what_the_record_leads_to,
+        the_original_is_a_file_that_is_named,
         a_file_that_cannot_be_read_is_an_error_not_a_verdict,
     };
     return FIXTURE_RUN("verify", tests);
