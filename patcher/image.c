@@ -457,13 +457,15 @@ static bool check_segment(const struct image *image, size_t index, struct patch_
     return true;
 }
 
-/* What strip put aside has the headers of the library, but not its contents. */
+/* What strip put aside has the headers of the library, but not its contents. A .tbss takes no
+ * addresses: the dynamic section may stand where it does. */
 static bool check_debug_file(const struct image *image, struct patch_error *error)
 {
     for (size_t i = 0; i < image->segment_count; i++) {
         const Elf64_Phdr *s = &image->segments[i];
         for (size_t k = 0; s->p_type == PT_DYNAMIC && k < image->section_count; k++)
             if (image->sections[k].sh_type == SHT_NOBITS && image->sections[k].sh_size != 0 &&
+                (image->sections[k].sh_flags & SHF_TLS) == 0 &&
                 image->sections[k].sh_addr == s->p_vaddr)
                 return error_set_entry(error, PATCH_DEBUG_FILE, "section header", k,
                                        image_section_offset(image, k),

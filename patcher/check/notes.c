@@ -28,11 +28,10 @@ static bool is_build_id(uint32_t type, const uint8_t *name, uint32_t name_size)
 
 /* One note at `at` of segment `s`; `*at` becomes the place of the next. */
 static enum patch_verdict check_note(const struct image *image, const Elf64_Phdr *s,
-                                     struct window *window, uint64_t *at, struct build_id *id,
-                                     char *detail)
+                                     struct window *window, uint64_t align, uint64_t *at,
+                                     struct build_id *id, char *detail)
 {
     struct patch_error error;
-    uint64_t align = s->p_align == 8 ? 8 : 4;
     uint64_t place = s->p_offset + *at;
     uint64_t left = s->p_filesz - *at;
     const uint8_t *head = left >= HEAD ? window_at(window, place, HEAD, &error) : NULL;
@@ -65,6 +64,30 @@ static enum patch_verdict check_note(const struct image *image, const Elf64_Phdr
     return PATCH_PASS;
 }
 
+static enum patch_verdict check_all_of(const struct image *image, const Elf64_Phdr *s,
+                                       struct window *window, uint64_t align, struct build_id *id,
+                                       char *detail)
+{
+    enum patch_verdict verdict = PATCH_PASS;
+
+    for (uint64_t at = 0; verdict == PATCH_PASS && at < s->p_filesz;)
+        verdict = check_note(image, s, window, align, &at, id, detail);
+    return verdict;
+}
+
+/* mold puts notes that are aligned to 4 behind one that is aligned to 8 into the same segment. */
+static enum patch_verdict check_segment(const struct image *image, const Elf64_Phdr *s,
+                                        struct window *window, struct build_id *id, char *detail)
+{
+    struct build_id before = *id;
+
+    if (s->p_align == 8 && check_all_of(image, s, window, 8, id, detail) == PATCH_PASS)
+        return PATCH_PASS;
+    *id = before;
+    detail[0] = '\0';
+    return check_all_of(image, s, window, 4, id, detail);
+}
+
 enum patch_verdict check_notes(const struct verify_subject *subject, char *detail)
 {
     const struct image *image = subject->image;
@@ -75,12 +98,10 @@ enum patch_verdict check_notes(const struct verify_subject *subject, char *detai
 
     for (size_t i = 0; i < image->segment_count && verdict == PATCH_PASS; i++) {
         const Elf64_Phdr *s = &image->segments[i];
-        uint64_t at = 0;
         if (s->p_type != PT_NOTE)
             continue;
         any = true;
-        while (verdict == PATCH_PASS && at < s->p_filesz)
-            verdict = check_note(image, s, &window, &at, &id, detail);
+        verdict = check_segment(image, s, &window, &id, detail);
     }
     window_close(&window);
     if (verdict == PATCH_PASS && !any)
