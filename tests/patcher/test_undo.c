@@ -155,6 +155,73 @@ START_TEST(no_record_makes_the_patcher_leave_its_buffers)
 }
 END_TEST
 
+static void put_plain_sum(uint8_t *to, const uint8_t *bytes, uint64_t size)
+{
+    XXH128_canonical_t canonical;
+
+    XXH128_canonicalFromHash(&canonical, XXH3_128bits(bytes, size));
+    memcpy(to, canonical.digest, sizeof(canonical.digest));
+}
+
+/* Records of the first version have plain sums of both files. */
+START_TEST(a_record_of_the_first_version_leads_back_too)
+{
+    enum { VERSION = 7, ORIGINAL = 64, CHUNKS = 88, PATCHED = 120 };
+    struct fixture original, patched, back;
+    struct patch_error error;
+    struct undo undo;
+
+    fixture_load(&original, "libbss.so");
+    fixture_patch(&original, &fixture_options, &patched);
+    struct image *image = fixture_parse(&patched);
+    ck_assert(undo_find(image, &undo));
+    image_destroy(image);
+    uint8_t *record = patched.bytes + undo.offset;
+    record[VERSION] = 1;
+    put_plain_sum(record + ORIGINAL, original.bytes, original.size);
+    memset(record + CHUNKS, 0, UNDO_HEADER - CHUNKS);
+    put_plain_sum(record + PATCHED, patched.bytes, patched.size);
+    ck_assert(restore(&patched, &back, &error));
+    ck_assert_uint_eq(back.size, original.size);
+    ck_assert_mem_eq(back.bytes, original.bytes, original.size);
+    fixture_finish(&back);
+    patched.bytes[fixture_section(&patched, ".comment")->sh_offset] ^= 1;
+    ck_assert(!restore(&patched, &back, &error));
+    ck_assert_int_eq(error.code, PATCH_CHANGED_SINCE);
+    fixture_finish(&original);
+    fixture_finish(&patched);
+}
+END_TEST
+
+/* What the patch put in is summed apart from what it left. */
+START_TEST(an_edit_of_what_was_put_in_is_noticed)
+{
+    struct fixture original, patched, back;
+    struct undo undo;
+
+    fixture_load(&original, "libbss.so");
+    fixture_patch(&original, &fixture_options, &patched);
+    struct image *image = fixture_parse(&patched);
+    ck_assert(undo_find(image, &undo));
+    uint64_t places[] = {undo.offset - 1, undo.offset + undo.size, image->strings.offset,
+                         image_dynamic_offset(image, image_dynamic(image, DT_NEEDED)) + 8};
+    image_destroy(image);
+    for (size_t i = 0; i < sizeof(places) / sizeof(places[0]); i++) {
+        struct patch_error error = {0};
+        patched.bytes[places[i]] ^= 0x20;
+        struct image *broken = NULL;
+        if (image_parse(patched.bytes, patched.size, &broken, &error)) {
+            ck_assert(!in_memory_restore(broken, &undo, &back.bytes, &back.size, &error));
+            ck_assert_int_eq(error.code, PATCH_CHANGED_SINCE);
+        }
+        image_destroy(broken);
+        patched.bytes[places[i]] ^= 0x20;
+    }
+    fixture_finish(&original);
+    fixture_finish(&patched);
+}
+END_TEST
+
 START_TEST(a_record_stays_small)
 {
     struct undo_run runs[2] = {{100, 4}, {200, 16}};
@@ -173,6 +240,8 @@ int main(void)
         another_size_afterwards_is_noticed_with_both_sizes,
         a_file_that_was_never_patched_has_no_record,
         no_record_makes_the_patcher_leave_its_buffers,
+        a_record_of_the_first_version_leads_back_too,
+        an_edit_of_what_was_put_in_is_noticed,
         a_record_stays_small,
     };
     return FIXTURE_RUN("undo", tests);
