@@ -6,6 +6,7 @@ import json
 import os
 import pathlib
 import re
+import shlex
 import shutil
 import subprocess
 import tempfile
@@ -63,8 +64,8 @@ class Api(unittest.TestCase):
 
     @classmethod
     def installed(cls, name):
-        for path in (cls.root / "tree").rglob(name):
-            if path.is_file():
+        for path in (cls.root / "tree").rglob("*"):
+            if path.is_file() and str(path).endswith("/" + name):
                 return path
         raise FileNotFoundError(f"{name} is not installed")
 
@@ -163,7 +164,7 @@ class Header(Api):
         self.assertEqual(re.findall(r"PATCH_(\w+)", body), codes)
 
     def test_hook_names_are_those_of_the_command(self):
-        table = json.loads(run([self.installed("greenify"), "hooks", "--json"]).stdout)
+        table = json.loads(run([self.installed("bin/greenify"), "hooks", "--json"]).stdout)
         groups = {}
         for row in table["hooks"]:
             groups.setdefault(row["group"], []).append(row["name"])
@@ -198,6 +199,20 @@ class Readme(Api):
         wrong = run([program, source], env=self.environment)
         self.assertEqual(wrong.returncode, 1)
         self.assertIn("[not-elf]", wrong.stdout)
+
+
+    @unittest.skipUnless(shutil.which("prove"), "prove is not installed")
+    def test_harness(self):
+        readme = (SOURCE / "README.md").read_text(encoding="utf-8")
+        command = re.search(r"^    (prove -e '.*') \S+$", readme, re.M)[1]
+        greenify = self.installed("bin/greenify")
+        words = shlex.split(command.replace("greenify", str(greenify), 1))
+        library = self.library_copy()
+        self.assertEqual(run([*words, library], env=self.environment).returncode, 1)
+        self.assertEqual(run([greenify, library]).returncode, 0)
+        done = run([*words, library], env=self.environment)
+        self.assertEqual(done.returncode, 0, done.stdout)
+        self.assertIn("All tests successful", done.stdout)
 
 
 class Manual(Api):
