@@ -2,6 +2,7 @@
  *
  * Whether the imports go to the runtime, and whether there is a way back.
  */
+#include "plan.h"
 #include "verify.h"
 
 #include <stdio.h>
@@ -10,7 +11,11 @@
 enum patch_verdict check_redirected(const struct verify_subject *subject, char *detail)
 {
     const struct imports *imports = subject->imports;
+    struct patch_error error;
 
+    if (imports->pending > 0 &&
+        !plan_check_protected(subject->image, imports, subject->options, &error))
+        return verify_skip(detail, "it must not be: %s", error.reason);
     for (size_t i = 0; i < imports->count; i++) {
         const struct import *import = &imports->items[i];
         if (import->wanted && !import->redirected)

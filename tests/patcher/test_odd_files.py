@@ -200,6 +200,20 @@ class Kinds(Case):
             self.refused(path, "unsupported-machine", name)
 
 
+class Protected(Case):
+    """What the runtime stands on: sound as it is, and nothing is to be done to it."""
+
+    def test_each_verb_says_so(self):
+        path = self.library("libev.so.4")
+        self.refused(path, "protected", "libev.so.4")
+        result = self.greenify("verify", "--json", path)
+        checks = {row["name"]: row for row in json.loads(result.stdout)["files"][0]["checks"]}
+        self.assertEqual(checks["redirected"]["verdict"], "skipped")
+        self.assertIn("libev.so.4", checks["redirected"]["detail"])
+        self.assertIn("[protected]", self.greenify("scan", path).stdout)
+        self.greenify("revert", path, status=3)
+
+
 class Edited(Case):
     """Patched, edited by another tool, patched for more: what a revert leads back to."""
 
