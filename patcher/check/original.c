@@ -40,10 +40,16 @@ static const Elf64_Phdr *first_of(const struct image *image, uint32_t type)
     return NULL;
 }
 
+/* Nothing is mapped for an empty one, which may stand where the next begins. */
+static bool is_mapped(const Elf64_Phdr *s)
+{
+    return s->p_type == PT_LOAD && s->p_memsz != 0;
+}
+
 static const Elf64_Phdr *load_at(const struct image *image, uint64_t address)
 {
     for (size_t i = 0; i < image->segment_count; i++)
-        if (image->segments[i].p_type == PT_LOAD && image->segments[i].p_vaddr == address)
+        if (is_mapped(&image->segments[i]) && image->segments[i].p_vaddr == address)
             return &image->segments[i];
     return NULL;
 }
@@ -55,13 +61,13 @@ static enum patch_verdict compare_loads(const struct image *was, const struct im
     for (size_t i = 0; i < was->segment_count; i++) {
         const Elf64_Phdr *old = &was->segments[i];
         const Elf64_Phdr *new = load_at(is, old->p_vaddr);
-        if (old->p_type == PT_LOAD && (new == NULL || new->p_flags != old->p_flags))
+        if (is_mapped(old) && (new == NULL || new->p_flags != old->p_flags))
             return verify_fault(detail, "the PT_LOAD at address 0x%" PRIx64 " has other flags",
                                 (uint64_t)old->p_vaddr);
     }
     for (size_t i = 0; i < is->segment_count; i++) {
         const Elf64_Phdr *new = &is->segments[i];
-        if (new->p_type == PT_LOAD && load_at(was, new->p_vaddr) == NULL &&new->p_flags != PF_R)
+        if (is_mapped(new) && load_at(was, new->p_vaddr) == NULL && new->p_flags != PF_R)
             return verify_fault(detail, "program header[%zu] is new, and not only readable", i);
     }
     return PATCH_PASS;
