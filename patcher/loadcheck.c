@@ -119,6 +119,17 @@ static void *load(const char *path)
     return here ? dlmopen(LM_ID_NEWLM, path, RTLD_NOW) : dlopen(path, RTLD_NOW | RTLD_LOCAL);
 }
 
+/* The loader's words, and what helps when it is the runtime that it could not find. */
+static void explain_refusal(const char *text, const struct patch_options *options,
+                            struct message *message)
+{
+    bool runtime = strstr(text, file_base_name(options->runtime)) != NULL &&
+                   strstr(text, "cannot open shared object file") != NULL;
+
+    snprintf(message->detail, sizeof(message->detail), "%s%s", text,
+             runtime ? "; LD_LIBRARY_PATH can name the runtime's folder" : "");
+}
+
 static _Noreturn void child(const char *path, const struct imports *imports,
                             const struct patch_options *options, int to)
 {
@@ -128,7 +139,7 @@ static _Noreturn void child(const char *path, const struct imports *imports,
     be_quiet();
     void *library = load(path);
     if (library == NULL) {
-        snprintf(message.detail, sizeof(message.detail), "%s", dlerror());
+        explain_refusal(dlerror(), options, &message);
     } else if (dlinfo(library, RTLD_DI_LINKMAP, &map) != 0) {
         snprintf(message.detail, sizeof(message.detail), "%s", dlerror());
     } else {
@@ -150,10 +161,9 @@ static int64_t now_ms(void)
     return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
-/* False when the child said nothing in time. The child may have left the pipe to others. */
-static bool receive(int from, struct message *message)
+/* False when the child said nothing before it ended, or before the deadline. */
+static bool receive(int from, int64_t deadline, struct message *message)
 {
-    int64_t deadline = now_ms() + PATIENCE_MS;
     struct pollfd waited = {.fd = from, .events = POLLIN};
 
     for (;;) {
@@ -161,18 +171,37 @@ static bool receive(int from, struct message *message)
         int ready = left > 0 ? poll(&waited, 1, (int)left) : 0;
         if (ready < 0 && errno == EINTR)
             continue;
-        return ready > 0 && read(from, message, sizeof(*message)) == (ssize_t)sizeof(*message);
+        if (ready <= 0 || read(from, message, sizeof(*message)) != (ssize_t)sizeof(*message))
+            return false;
+        message->detail[sizeof(message->detail) - 1] = '\0';
+        return true;
     }
 }
 
-static void explain_end(int status, bool in_time, struct message *message)
+/* Whether the child ends by itself before the deadline; one that closed the pipe may live on. It
+ * stays unreaped, so that its number cannot be another's. */
+static bool ends(pid_t pid, int64_t deadline)
 {
-    message->verdict = PATCH_FAULT;
-    if (!in_time)
-        snprintf(message->detail, sizeof(message->detail), "loading took more than %d s",
-                 PATIENCE_MS / 1000);
-    else if (WIFSIGNALED(status))
-        snprintf(message->detail, sizeof(message->detail), "the process that loaded it died: %s",
+    const struct timespec pause = {.tv_nsec = 2000000};
+
+    for (;;) {
+        siginfo_t ended = {0};
+        if (waitid(P_PID, (id_t)pid, &ended, WEXITED | WNOWAIT | WNOHANG) == 0 &&
+            ended.si_pid == pid)
+            return true;
+        if (now_ms() >= deadline)
+            return false;
+        nanosleep(&pause, NULL);
+    }
+}
+
+static void explain_end(int status, struct message *message)
+{
+    const char *name = WIFSIGNALED(status) ? sigabbrev_np(WTERMSIG(status)) : NULL;
+
+    if (WIFSIGNALED(status))
+        snprintf(message->detail, sizeof(message->detail),
+                 "the process that loaded it died: SIG%s (%s)", name != NULL ? name : "?",
                  strsignal(WTERMSIG(status)));
     else
         snprintf(message->detail, sizeof(message->detail),
@@ -180,17 +209,36 @@ static void explain_end(int status, bool in_time, struct message *message)
                  WIFEXITED(status) ? WEXITSTATUS(status) : -1);
 }
 
+/* Reads what the child says, and ends it and all that it started. */
+static void hear(pid_t pid, int from, unsigned patience, struct message *message)
+{
+    int64_t deadline = now_ms() + patience;
+    bool told = receive(from, deadline, message);
+    bool ended = told || ends(pid, deadline);
+    int status = 0;
+
+    kill(-pid, SIGKILL);
+    kill(pid, SIGKILL); /* it may have left its group */
+    while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
+        ;
+    if (told)
+        return;
+    *message = (struct message){.verdict = PATCH_FAULT};
+    if (ended)
+        explain_end(status, message);
+    else
+        snprintf(message->detail, sizeof(message->detail),
+                 "loading took more than %g s: an initialiser blocks", patience / 1000.0);
+}
+
 static bool run_child(const char *path, const struct imports *imports,
-                      const struct patch_options *options, struct message *message,
-                      struct patch_error *error)
+                      const struct patch_options *options, unsigned patience,
+                      struct message *message, struct patch_error *error)
 {
     int pipe_fds[2];
-    siginfo_t ended;
-    int status = 0;
 
     if (pipe2(pipe_fds, O_CLOEXEC) != 0)
         return error_system(error, "pipe2");
-    int64_t start = now_ms();
     pid_t pid = fork();
     if (pid < 0) {
         error_system(error, "fork");
@@ -202,19 +250,8 @@ static bool run_child(const char *path, const struct imports *imports,
         child(path, imports, options, pipe_fds[1]);
     setpgid(pid, pid); /* both sides do it, so that whoever comes first has done it */
     close(pipe_fds[1]);
-    bool told = receive(pipe_fds[0], message);
-    bool in_time = told || now_ms() - start < PATIENCE_MS;
+    hear(pid, pipe_fds[0], patience, message);
     close(pipe_fds[0]);
-    if (!in_time)
-        kill(-pid, SIGKILL);
-    /* The child stays unreaped until its group is gone, so that the number cannot be another's. */
-    while (waitid(P_PID, (id_t)pid, &ended, WEXITED | WNOWAIT) != 0 && errno == EINTR)
-        ;
-    kill(-pid, SIGKILL);
-    while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
-        ;
-    if (!told)
-        explain_end(status, in_time, message);
     return true;
 }
 
@@ -252,9 +289,8 @@ static void tell(const struct message *message, patch_check_sink *sink, void *co
     }
 }
 
-bool patch_verify_load(const char *input, const struct patch_options *options,
-                       patch_check_sink *sink, void *context, bool *sound,
-                       struct patch_error *error)
+bool verify_load(const char *input, const struct patch_options *options, unsigned patience,
+                 patch_check_sink *sink, void *context, bool *sound, struct patch_error *error)
 {
     struct file file;
     struct image *image = NULL;
@@ -272,7 +308,7 @@ bool patch_verify_load(const char *input, const struct patch_options *options,
         if (why != NULL)
             snprintf(message.detail, sizeof(message.detail), "%s", why);
         else
-            done = run_child(file.path, &imports, options, &message, error);
+            done = run_child(file.path, &imports, options, patience, &message, error);
     }
     if (done)
         tell(&message, sink, context, sound);
@@ -280,4 +316,11 @@ bool patch_verify_load(const char *input, const struct patch_options *options,
     image_destroy(image);
     file_finish(&file);
     return done;
+}
+
+bool patch_verify_load(const char *input, const struct patch_options *options,
+                       patch_check_sink *sink, void *context, bool *sound,
+                       struct patch_error *error)
+{
+    return verify_load(input, options, PATIENCE_MS, sink, context, sound, error);
 }

@@ -53,6 +53,11 @@ PATCH_MUST_CHECK bool verify_image(const struct image *image, const char *origin
                                    const struct patch_options *options, patch_check_sink *sink,
                                    void *context, bool *sound, struct patch_error *error);
 
+/* patch_verify_load() with another patience than its own, in milliseconds. */
+PATCH_MUST_CHECK bool verify_load(const char *input, const struct patch_options *options,
+                                  unsigned patience, patch_check_sink *sink, void *context,
+                                  bool *sound, struct patch_error *error);
+
 /* Fill in `detail` and return the verdict, so that a check can end by `return verify_fault(...)`.
  */
 enum patch_verdict verify_fault(char *detail, const char *format, ...)

@@ -3,6 +3,7 @@
  * Asking the dynamic loader. LD_LIBRARY_PATH, set by meson, leads to the runtime's stand-in.
  */
 #include "fixture.h"
+#include "verify.h"
 
 #include <dlfcn.h>
 #include <stdlib.h>
@@ -111,7 +112,25 @@ START_TEST(a_library_that_crashes_on_load_is_a_fault_and_nothing_worse)
 
     ck_assert(!load(patched("libcrash.so"), &seen));
     ck_assert_int_eq(seen.load, PATCH_FAULT);
-    ck_assert_ptr_nonnull(strstr(seen.detail, "died"));
+    ck_assert_ptr_nonnull(strstr(seen.detail, "died: SIG"));
+}
+END_TEST
+
+/* With and without the pipe, and in a process group of its own. */
+START_TEST(an_initialiser_that_never_ends_is_a_fault)
+{
+    static const char *const names[] = {"libblock.so", "libblock_alone.so"};
+
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+        struct patch_error error = {0};
+        struct seen seen = {0};
+        bool sound = true;
+        ck_assert(verify_load(fixture_path(names[i]), &fixture_options, 300, note, &seen, &sound,
+                              &error));
+        ck_assert(!sound);
+        ck_assert_int_eq(seen.load, PATCH_FAULT);
+        ck_assert_ptr_nonnull(strstr(seen.detail, "loading took more than 0.3 s"));
+    }
 }
 END_TEST
 
@@ -131,6 +150,7 @@ START_TEST(a_runtime_that_cannot_be_found_is_a_fault_with_the_loaders_words)
     ck_assert(patch_verify_load(fixture_temporary("a.so"), &options, note, &seen, &sound, &error));
     ck_assert(!sound);
     ck_assert_ptr_nonnull(strstr(seen.detail, "libnosuchruntime.so.9"));
+    ck_assert_ptr_nonnull(strstr(seen.detail, "LD_LIBRARY_PATH"));
     fixture_finish(&original);
     fixture_finish(&f);
 }
@@ -157,6 +177,7 @@ int main(void)
         a_patched_library_without_section_headers_binds_too,
         an_unpatched_library_loads_and_binds_nothing,
         a_library_that_crashes_on_load_is_a_fault_and_nothing_worse,
+        an_initialiser_that_never_ends_is_a_fault,
         a_runtime_that_cannot_be_found_is_a_fault_with_the_loaders_words,
         executables_and_other_machines_are_skipped,
     };
