@@ -37,10 +37,27 @@ static bool has(const struct faults *faults, const char *name)
     return false;
 }
 
+/* The proof reads the tables: nothing can be proved where one was broken before. */
+static bool is_excused(const struct faults *before, const char *name)
+{
+    static const char *const tables[] = {"sections",      "dynamic",
+                                         "dynamic-end",   "tables",
+                                         "string-table",  "symbol-table",
+                                         "hash",          "gnu-hash",
+                                         "entry-sizes",   "symbol-versions",
+                                         "version-needs", "version-definitions",
+                                         "relocations",   "relr"};
+
+    for (size_t i = 0; strcmp(name, "original") == 0 && i < sizeof(tables) / sizeof(*tables); i++)
+        if (has(before, tables[i]))
+            return true;
+    return has(before, name);
+}
+
 static void require_no_new_fault(const struct faults *before, const struct faults *after)
 {
     for (size_t i = 0; i < after->count; i++)
-        FUZZ_REQUIRE(has(before, after->names[i]), "patching brought a fault: %s: %s",
+        FUZZ_REQUIRE(is_excused(before, after->names[i]), "patching brought a fault: %s: %s",
                      after->names[i], after->details[i]);
 }
 
