@@ -94,8 +94,10 @@ bool disasm_step(struct disasm *disasm, const uint8_t *code, size_t size, uint64
 {
     if (!decode(disasm, code, size, address))
         return false;
-    *step = (struct disasm_step){
-        .size = disasm->instruction->size, .to = ARCH_NOWHERE, .from = ARCH_NOWHERE};
+    *step = (struct disasm_step){.size = disasm->instruction->size,
+                                 .to = ARCH_NOWHERE,
+                                 .from = ARCH_NOWHERE,
+                                 .calls = ARCH_NOWHERE};
     step->forbidden = cs_insn_group(disasm->handle, disasm->instruction, CS_GRP_PRIVILEGE);
     disasm->describe(disasm->handle, disasm->instruction, step);
     return true;
@@ -132,4 +134,10 @@ void disasm_copy(struct disasm_step *step, int to, int from, uint64_t keep, uint
 void disasm_set(struct disasm_step *step, int to, uint64_t constant)
 {
     disasm_copy(step, to, ARCH_NOWHERE, 0, constant);
+}
+
+void disasm_load(struct disasm_step *step, int to, int from, uint64_t add)
+{
+    disasm_copy(step, to, from, UINT64_MAX, add);
+    step->loads = true;
 }

@@ -32,12 +32,15 @@ enum disasm_flow {
 struct disasm_step {
     size_t size; /* in bytes */
     enum disasm_flow flow;
+    bool padding;   /* does nothing: fills the room between blocks */
     bool forbidden; /* to programs: only the kernel may do it */
     uint64_t target;
     uint64_t lost;      /* a bit for each value that becomes unknown */
     int to;             /* value that is set, or ARCH_NOWHERE, to */
     int from;           /* this one (ARCH_NOWHERE: 0) as it was before, */
-    uint64_t keep, add; /* (from & keep) + add */
+    uint64_t keep, add; /* (from & keep) + add; */
+    bool loads;         /* or the word at that address */
+    int calls;          /* value that is called, or ARCH_NOWHERE */
 };
 
 /* Decodes one instruction; false when it is none. */

@@ -86,10 +86,21 @@ static void add(const cs_arm64_op *operands, uint8_t count, struct disasm_step *
                 shifted(&operands[2]));
 }
 
+/* ldr xT, [xN, #distance], without writing back */
+static void load(const cs_arm64_op *operands, uint8_t count, struct disasm_step *step)
+{
+    if (count != 2 || operands[1].type != ARM64_OP_MEM ||
+        operands[1].mem.index != ARM64_REG_INVALID ||
+        value_of(operands[1].mem.base) == ARCH_NOWHERE || width_mask(operands[0].reg) != UINT64_MAX)
+        return;
+    disasm_load(step, value_of(operands[0].reg), value_of(operands[1].mem.base),
+                (uint64_t)(int64_t)operands[1].mem.disp);
+}
+
 static void call(const cs_arm64_op *operands, uint8_t count, struct disasm_step *step)
 {
-    (void)operands;
-    (void)count;
+    if (count == 1 && operands[0].type == ARM64_OP_REG)
+        step->calls = value_of(operands[0].reg);
     step->lost |= (DISASM_BIT(LAST_LOST + 1) - 1) | DISASM_BIT(LINK);
 }
 
@@ -102,8 +113,8 @@ static void enter_kernel(const cs_arm64_op *operands, uint8_t count, struct disa
 
 static void stop(const cs_arm64_op *operands, uint8_t count, struct disasm_step *step)
 {
-    (void)operands;
-    (void)count;
+    if (count == 1 && operands[0].type == ARM64_OP_REG)
+        step->calls = value_of(operands[0].reg);
     step->flow = DISASM_STOP;
 }
 
@@ -115,7 +126,7 @@ static const struct {
     {ARM64_INS_MOVK, move_part},   {ARM64_INS_ADR, load_address}, {ARM64_INS_ADRP, load_address},
     {ARM64_INS_ADD, add},          {ARM64_INS_BL, call},          {ARM64_INS_BLR, call},
     {ARM64_INS_SVC, enter_kernel}, {ARM64_INS_BR, stop},          {ARM64_INS_RET, stop},
-    {ARM64_INS_BRK, stop},
+    {ARM64_INS_BRK, stop},         {ARM64_INS_LDR, load},
 };
 
 /* b, b.cond, cbz, tbnz: the target is the last operand. */
@@ -134,6 +145,7 @@ void disasm_arm64(csh handle, const cs_insn *instruction, struct disasm_step *st
 {
     const cs_arm64 *detail = &instruction->detail->arm64;
 
+    step->padding = instruction->id == ARM64_INS_NOP;
     disasm_lose_written(handle, instruction, value_of, step);
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
         if (rows[i].id == instruction->id) {

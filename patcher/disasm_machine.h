@@ -25,4 +25,7 @@ void disasm_lose_written(csh handle, const cs_insn *instruction, int (*value_of)
 void disasm_set(struct disasm_step *step, int to, uint64_t constant);
 void disasm_copy(struct disasm_step *step, int to, int from, uint64_t keep, uint64_t add);
 
+/* `to` becomes the word at `from` and a distance. */
+void disasm_load(struct disasm_step *step, int to, int from, uint64_t add);
+
 #endif

@@ -7,6 +7,8 @@
 
 #include "arch/x86.h"
 
+#include <string.h>
+
 enum { REGISTERS = 16 };
 
 /* Each register with its parts, in the order of the machine's own numbers. */
@@ -58,6 +60,13 @@ static bool is_top(const cs_x86_op *operand)
            operand->mem.index == X86_REG_INVALID && operand->mem.disp == 0;
 }
 
+/* An address at a fixed place: [rip + distance]. */
+static bool is_word(const cs_x86_op *operand)
+{
+    return operand->type == X86_OP_MEM && operand->mem.base == X86_REG_RIP &&
+           operand->mem.index == X86_REG_INVALID && operand->size == 8;
+}
+
 /* Where an operand keeps its value, if that is followed. */
 static int place_of(const cs_x86_op *operand)
 {
@@ -72,11 +81,13 @@ static void move(const cs_insn *instruction, const cs_x86_op *operands, struct d
     uint64_t mask = width_mask(&operands[0]);
     int from = place_of(&operands[1]);
 
-    (void)instruction;
     if (to == ARCH_NOWHERE || mask == 0)
         return;
     if (operands[1].type == X86_OP_IMM)
         disasm_set(step, to, (uint64_t)operands[1].imm & mask);
+    else if (is_word(&operands[1]))
+        disasm_load(step, to, ARCH_NOWHERE,
+                    instruction->address + instruction->size + (uint64_t)operands[1].mem.disp);
     else if (from != ARCH_NOWHERE)
         disasm_copy(step, to, from, mask, 0);
 }
@@ -126,6 +137,8 @@ static void pop(const cs_insn *instruction, const cs_x86_op *operands, struct di
 static void jump(const cs_insn *instruction, const cs_x86_op *operands, struct disasm_step *step)
 {
     (void)instruction;
+    if (operands[0].type == X86_OP_REG)
+        step->calls = value_of(operands[0].reg);
     step->flow = operands[0].type == X86_OP_IMM ? DISASM_JUMP : DISASM_STOP;
     step->target = (uint64_t)operands[0].imm;
 }
@@ -140,7 +153,8 @@ static void stop(const cs_insn *instruction, const cs_x86_op *operands, struct d
 static void call(const cs_insn *instruction, const cs_x86_op *operands, struct disasm_step *step)
 {
     (void)instruction;
-    (void)operands;
+    if (operands[0].type == X86_OP_REG)
+        step->calls = value_of(operands[0].reg);
     step->lost |= lost_by_calls;
 }
 
@@ -172,6 +186,8 @@ void disasm_x86(csh handle, const cs_insn *instruction, struct disasm_step *step
 {
     const cs_x86 *detail = &instruction->detail->x86;
 
+    step->padding = instruction->id == X86_INS_NOP || instruction->id == X86_INS_INT3 ||
+                    (instruction->size == 2 && memcmp(instruction->bytes, "\x66\x90", 2) == 0);
     disasm_lose_written(handle, instruction, value_of, step);
     if ((step->lost & DISASM_BIT(X86_SP)) != 0 ||
         (detail->op_count > 0 && is_top(&detail->operands[0])))

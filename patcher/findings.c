@@ -255,15 +255,70 @@ static const struct {
     [WATCHED_WAITS] = {0},
 };
 
-/* A pointer to the function may be called with anything. */
-static bool visit_site(struct collecting *collecting, const struct watched *watched,
-                       const struct call_site *site)
+/* A site whose function loads the address into a register, perhaps to call it several times. */
+struct loaded_site {
+    struct collecting *collecting;
+    const struct watched *watched;
+    const struct call_site *load;
+    size_t calls; /* that were found */
+};
+
+static bool note_loaded_call(void *context, uint64_t address, const struct values *values)
 {
+    struct loaded_site *loaded = context;
+    struct call_site call = *loaded->load;
+
+    call.kind = "call";
+    call.place.address = address;
+    loaded->calls++;
+    return roles[loaded->watched->role].visit(loaded->collecting, loaded->watched, &call, values);
+}
+
+/* Whether calls were found is in loaded->calls. */
+static bool visit_loaded(struct loaded_site *loaded, size_t import)
+{
+    const struct import *from = &loaded->collecting->survey->imports.items[import];
+
+    for (size_t i = 0; i < from->relocation_count; i++)
+        if (!values_calls(loaded->collecting->image, loaded->collecting->disasm,
+                          &loaded->load->place, from->relocations[i].address, note_loaded_call,
+                          loaded))
+            return false;
+    return true;
+}
+
+/* Whether an earlier site of the same function loaded the address already: the calls are told once.
+ */
+static bool is_loaded_before(const struct call_sites *sites, size_t first, size_t site)
+{
+    const struct function_place *place = &sites->items[site].place;
+
+    for (size_t i = first; i < site; i++)
+        if (!is_call(&sites->items[i]) && sites->items[i].place.start == place->start &&
+            place->end != 0)
+            return true;
+    return false;
+}
+
+/* Where it is not seen to be called, a pointer to the function may be with anything. */
+static bool visit_site(struct collecting *collecting, size_t import, size_t first, size_t site)
+{
+    const struct call_sites *sites = &collecting->survey->sites;
+    const struct watched *watched = &collecting->survey->watched[import];
+    struct loaded_site loaded = {collecting, watched, &sites->items[site], 0};
     struct values values = {0};
 
-    if (is_call(site) && !values_at(collecting->image, collecting->disasm, &site->place, &values))
-        values.known = 0;
-    return roles[watched->role].visit(collecting, watched, site, &values);
+    if (!is_call(loaded.load)) {
+        if (is_loaded_before(sites, first, site))
+            return true;
+        if (!visit_loaded(&loaded, import))
+            return false;
+        if (loaded.calls > 0)
+            return true;
+    } else if (!values_at(collecting->image, collecting->disasm, &loaded.load->place, &values)) {
+        memset(&values, 0, sizeof(values));
+    }
+    return roles[watched->role].visit(collecting, watched, loaded.load, &values);
 }
 
 /* Called by a pointer in a table, or from code that is not decoded. */
@@ -295,7 +350,7 @@ static bool collect_calls(struct collecting *collecting)
         if (count == 0 && !note_unseen(collecting, watched))
             return false;
         for (size_t k = first; k < first + count; k++)
-            if (!visit_site(collecting, watched, &survey->sites.items[k]))
+            if (!visit_site(collecting, i, first, k))
                 return false;
     }
     return true;

@@ -28,7 +28,11 @@ struct edge {
 };
 
 struct decoding {
+    const struct image *image;
     struct disasm *disasm;
+    struct text stretch;
+    uint64_t loaded_from; /* what is held of the file: offset and size */
+    uint64_t loaded;
     const struct arch_text *text;
     size_t width;             /* of instructions, or 1 */
     size_t start, place, end; /* in the text */
@@ -51,6 +55,7 @@ static struct disasm_step step_at(const struct decoding *decoding, size_t at)
         return step;
     /* no instruction: data, or padding */
     return (struct disasm_step){.size = decoding->width,
+                                .calls = ARCH_NOWHERE,
                                 .flow = DISASM_STOP,
                                 .forbidden = true,
                                 .to = ARCH_NOWHERE,
@@ -115,44 +120,61 @@ static bool decode(struct decoding *decoding)
 static bool meet(struct values *values, const struct values *other)
 {
     uint64_t known = values->known & other->known;
+    uint64_t loaded = values->loaded & other->loaded;
+    uint64_t differ = 0;
 
     for (size_t i = 0; i < ARCH_VALUES; i++)
         if (values->of[i] != other->of[i])
-            known &= ~((uint64_t)1 << i);
-    bool changed = known != values->known;
-    values->known = known;
+            differ |= (uint64_t)1 << i;
+    bool changed = (known & ~differ) != values->known || (loaded & ~differ) != values->loaded;
+    values->known = known & ~differ;
+    values->loaded = loaded & ~differ;
     return changed;
+}
+
+static bool has(uint64_t set, int which)
+{
+    return (set >> which & 1) != 0;
 }
 
 static void apply(const struct disasm_step *step, struct values *values)
 {
     bool known = step->to != ARCH_NOWHERE;
+    bool loaded = false;
     uint64_t value = step->add;
 
     if (known && step->from != ARCH_NOWHERE) {
-        known = (values->known >> step->from & 1) != 0;
+        known = has(values->known, step->from);
+        loaded = has(values->loaded, step->from) && step->keep == UINT64_MAX && value == 0 &&
+                 !step->loads;
         value += values->of[step->from] & step->keep;
     }
     values->known &= ~step->lost;
+    values->loaded &= ~step->lost;
     if (step->to == ARCH_NOWHERE)
         return;
-    values->known &= ~((uint64_t)1 << step->to);
-    if (known) {
-        values->known |= (uint64_t)1 << step->to;
-        values->of[step->to] = value;
-    }
+    uint64_t bit = (uint64_t)1 << step->to;
+    values->known &= ~bit;
+    values->loaded &= ~bit;
+    values->of[step->to] = value;
+    if (known && !step->loads)
+        values->known |= bit;
+    else if (loaded || known)
+        values->loaded |= bit;
 }
 
 /* What is known on the way, and whether there is one: behind a jump there is not, until another
- * leads there. */
+ * leads there that was reached. */
 struct way {
     struct values values;
     bool open;
+    bool ended; /* by a jump right before */
 };
 
 /* The jumps that lead to `at`. What no way leads to, not even one that was not reached yet, is
- * entered in a manner that cannot be seen: by a table of addresses. */
-static void join(const struct decoding *decoding, size_t at, size_t *next, struct way *way)
+ * entered in a manner that cannot be seen, by a table of addresses, unless it is padding. */
+static void join(const struct decoding *decoding, size_t at, bool padding, size_t *next,
+                 struct way *way)
 {
     size_t first;
 
@@ -166,10 +188,11 @@ static void join(const struct decoding *decoding, size_t at, size_t *next, struc
         if (way->open)
             meet(&way->values, edge->values);
         else
-            *way = (struct way){*edge->values, true};
+            *way = (struct way){*edge->values, true, false};
     }
-    if (!way->open && *next == first)
+    if (way->ended && *next == first && !padding)
         *way = (struct way){.open = true};
+    way->ended = way->ended && *next == first;
 }
 
 static struct edge *find_edge(const struct decoding *decoding, size_t from, size_t to)
@@ -195,8 +218,12 @@ static bool leave(const struct decoding *decoding, size_t from, size_t to,
     return edge->values != NULL;
 }
 
-/* Once through; *values are those at the place. Returns whether another round would differ. */
-static bool go_through(const struct decoding *decoding, struct values *values)
+/* Once through; `look` is shown what is known in front of each instruction that is reached. Returns
+ * whether another round would differ. */
+typedef void looker(void *context, size_t at, const struct disasm_step *step,
+                    const struct values *values);
+
+static bool go_through(const struct decoding *decoding, looker *look, void *context)
 {
     struct way way = {.open = true};
     bool changed = false;
@@ -206,39 +233,67 @@ static bool go_through(const struct decoding *decoding, struct values *values)
 
     for (size_t i = 0; i < decoding->step_count; at += decoding->steps[i++].size) {
         const struct disasm_step *step = &decoding->steps[i];
-        join(decoding, at, &next, &way);
-        if (at == decoding->place)
-            *values = way.open ? way.values : (struct values){0};
+        join(decoding, at, step->padding, &next, &way);
         if (!way.open)
             continue;
+        look(context, at, step, &way.values);
         apply(step, &way.values);
         if (is_edge(decoding, step, &target))
             changed |= leave(decoding, at, target, &way.values);
         if (step->flow == DISASM_JUMP || step->flow == DISASM_STOP)
-            way = (struct way){.open = false};
+            way = (struct way){.ended = true};
     }
     return changed;
 }
 
-static void follow(const struct decoding *decoding, struct values *values)
+static void look_away(void *context, size_t at, const struct disasm_step *step,
+                      const struct values *values)
 {
-    bool changed = true;
+    (void)context;
+    (void)at;
+    (void)step;
+    (void)values;
+}
+
+/* Goes through until nothing changes, then once more for `look`. */
+static void follow(const struct decoding *decoding, looker *look, void *context)
+{
+    bool changed = !decoding->blind;
 
     for (int round = 0; changed && round < MOST_ROUNDS; round++)
-        changed = go_through(decoding, values);
-    if (changed || decoding->blind)
-        values->known = 0;
+        changed = go_through(decoding, look_away, NULL);
+    if (!changed && !decoding->blind)
+        go_through(decoding, look, context);
     for (size_t i = 0; i < decoding->edge_count; i++)
         free(decoding->edges[i].values);
+}
+
+/* The values in front of one instruction. */
+struct moment {
+    size_t at;
+    struct values *values;
+};
+
+static void catch (void *context, size_t at, const struct disasm_step *step,
+                   const struct values *values)
+{
+    const struct moment *moment = context;
+
+    (void)step;
+    if (at == moment->at)
+        *moment->values = *values;
 }
 
 /* --- finding the beginning -------------------------------------------------------------------- */
 
 static bool decode_function(struct decoding *decoding, struct values *values)
 {
+    struct moment moment = {decoding->place, values};
+
     if (!decode(decoding))
         return false;
-    follow(decoding, values);
+    memset(values, 0, sizeof(*values));
+    follow(decoding, catch, &moment);
     return true;
 }
 
@@ -257,20 +312,6 @@ static bool decode_near(struct decoding *decoding, struct values *values)
             *values = found;
     }
     return votes * 2 > attempts;
-}
-
-static bool decode_loaded(struct decoding *decoding, bool from_start, struct values *values)
-{
-    size_t most = (decoding->end - decoding->start) / decoding->width + 1;
-    bool met = false;
-
-    decoding->edges = calloc(MOST_JUMPS, sizeof(*decoding->edges));
-    decoding->steps = malloc(most * sizeof(*decoding->steps));
-    if (decoding->edges != NULL && decoding->steps != NULL)
-        met = from_start ? decode_function(decoding, values) : decode_near(decoding, values);
-    free(decoding->edges);
-    free(decoding->steps);
-    return met;
 }
 
 /* Where to begin and to end, in the text. */
@@ -295,26 +336,86 @@ static void set_bounds(struct decoding *decoding, const struct function_place *p
         decoding->end = decoding->text->size;
 }
 
+/* Loads the code and makes room for what it decodes to; decoding_finish() in either case. */
+static bool decoding_init(struct decoding *decoding, const struct image *image,
+                          struct disasm *disasm, const struct function_place *place)
+{
+    memset(decoding, 0, sizeof(*decoding));
+    decoding->image = image;
+    decoding->disasm = disasm;
+    decoding->width = image->arch->code->width;
+    if (!text_find(image, place->address, &decoding->stretch))
+        return false;
+    decoding->text = &decoding->stretch.bytes;
+    set_bounds(decoding, place);
+    if ((decoding->place - decoding->start) % decoding->width != 0)
+        return false;
+    size_t size = decoding->end - decoding->start;
+    decoding->edges = calloc(MOST_JUMPS, sizeof(*decoding->edges));
+    decoding->steps = malloc((size / decoding->width + 1) * sizeof(*decoding->steps));
+    if (decoding->edges == NULL || decoding->steps == NULL ||
+        !image_load(image, decoding->stretch.offset + decoding->start, size, NULL))
+        return false;
+    decoding->loaded_from = decoding->stretch.offset + decoding->start;
+    decoding->loaded = size;
+    return true;
+}
+
+static void decoding_finish(struct decoding *decoding)
+{
+    image_release(decoding->image, decoding->loaded_from, decoding->loaded);
+    free(decoding->edges);
+    free(decoding->steps);
+}
+
 bool values_at(const struct image *image, struct disasm *disasm, const struct function_place *place,
                struct values *values)
 {
-    size_t width = image->arch->code->width;
-    struct text text;
+    struct decoding decoding;
+    bool met = false;
 
     memset(values, 0, sizeof(*values));
-    if (!text_find(image, place->address, &text))
-        return false;
-    struct decoding decoding = {.disasm = disasm, .text = &text.bytes, .width = width};
-    set_bounds(&decoding, place);
-    if ((decoding.place - decoding.start) % width != 0)
-        return false;
-    uint64_t offset = text.offset + decoding.start;
-    uint64_t size = decoding.end - decoding.start;
-    if (!image_load(image, offset, size, NULL))
-        return false;
-    bool met = decode_loaded(&decoding, place->end != 0, values);
-    image_release(image, offset, size);
+    if (decoding_init(&decoding, image, disasm, place))
+        met = place->end != 0 ? decode_function(&decoding, values) : decode_near(&decoding, values);
+    decoding_finish(&decoding);
     return met;
+}
+
+/* Calls of what one word holds. */
+struct calls {
+    uint64_t base; /* address of the text */
+    uint64_t slot;
+    values_visitor *visit;
+    void *context;
+    bool failed;
+};
+
+static void look_for_call(void *context, size_t at, const struct disasm_step *step,
+                          const struct values *values)
+{
+    struct calls *calls = context;
+
+    if (calls->failed || step->calls == ARCH_NOWHERE || !has(values->loaded, step->calls) ||
+        values->of[step->calls] != calls->slot)
+        return;
+    calls->failed = !calls->visit(calls->context, calls->base + at, values);
+}
+
+bool values_calls(const struct image *image, struct disasm *disasm,
+                  const struct function_place *place, uint64_t slot, values_visitor *visit,
+                  void *context)
+{
+    struct decoding decoding;
+    struct calls calls = {.slot = slot, .visit = visit, .context = context};
+
+    if (place->end != 0 && decoding_init(&decoding, image, disasm, place)) {
+        calls.base = decoding.text->address;
+        if (decode(&decoding))
+            follow(&decoding, look_for_call, &calls);
+    }
+    if (place->end != 0)
+        decoding_finish(&decoding);
+    return !calls.failed;
 }
 
 bool values_get(const struct values *values, int which, uint64_t *value)

@@ -176,6 +176,21 @@ class Functions(Scan):
             self.assertEqual(finding["how"], "syscall")
             self.assertEqual(finding["verdict"], "cannot be redirected")
 
+    def test_calls_through_a_register_are_followed(self):
+        for name, suffix in (("x86-64", "x86_64"), ("AArch64", "aarch64")):
+            machine = MACHINES[name]
+            with self.subTest(name):
+                if shutil.which(machine.compiler) is None:
+                    self.skipTest(f"{machine.compiler} is not installed")
+                path = self.build(machine, [FIXTURES / f"loaded_{suffix}.S"])
+                symbols = self.symbols(machine, path)
+                expected = {(symbols[f"call_futex_{machine.futex}"][0], "futex", True),
+                            (symbols[f"call_getpid_{machine.getpid}"][0], "getpid", True),
+                            (symbols["address_unknown_1"][0], None, False)}
+                found = self.findings(path, "syscall-function", status=3)
+                self.assertEqual({(finding["address"], finding["what"], finding["certain"])
+                                  for finding in found}, expected)
+
     def test_names_that_are_looked_up(self):
         for name in ("x86-64", "AArch64"):
             machine = MACHINES[name]
