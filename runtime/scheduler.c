@@ -7,6 +7,7 @@
 
 #include "dump.h"
 #include "hub.h"
+#include "overflow.h"
 #include "sanitizer.h"
 #include "waiter.h"
 
@@ -154,6 +155,7 @@ struct scheduler *scheduler_create(struct hub *hub)
         scheduler_destroy(scheduler);
         return NULL;
     }
+    scheduler->alternate = overflow_watch();
     root = &scheduler->root;
     root->scheduler = scheduler;
     root->state = COROUTINE_RUNNING;
@@ -172,5 +174,6 @@ void scheduler_destroy(struct scheduler *scheduler)
     if (scheduler->root.local != NULL)
         scheduler->root.local_destroy(scheduler->root.local);
     stack_pool_finish(&scheduler->stacks);
+    overflow_forget(scheduler->alternate);
     free(scheduler);
 }

@@ -27,6 +27,7 @@ struct scheduler {
     struct list all;
     struct stack_pool stacks;
     struct exception_state *exceptions; /* of the thread, or NULL */
+    void *alternate;                    /* overflow.h */
     struct green root;                  /* the thread's own flow */
     struct green dispatcher;
 };
