@@ -111,7 +111,8 @@ static bool is_wanted_library(const struct loaded *object, const char *path)
     const char *file = loaded_base_name(path);
     const char *soname = object->soname != NULL ? object->soname : file;
 
-    if (loaded_is_ground(file) || loaded_is_ground(soname))
+    if (loaded_is_ground(file) || loaded_is_ground(soname) ||
+        strcmp(path, getenv("GREEN_RUN_RUNTIME")) == 0)
         return false;
     return wanted.libraries == NULL || list_has(wanted.libraries, ':', path) ||
            list_has(wanted.libraries, ':', file) || list_has(wanted.libraries, ':', soname);

@@ -123,8 +123,8 @@ const char *loaded_base_name(const char *path)
 bool loaded_is_ground(const char *name)
 {
     static const char *const beginnings[] = {
-        "libc.so.", "libpthread.so.", "libdl.so.",        "librt.so.", "libm.so.",
-        "ld-linux", "linux-vdso.so.", "libthread_db.so.", "libev.so.", "libgreen.so.",
+        "libc.so.",       "libpthread.so.",   "libdl.so.", "librt.so.",    "ld-linux",
+        "linux-vdso.so.", "libthread_db.so.", "libev.so.", "libgreen.so.",
     };
 
     return begins_with_one_of(name, beginnings, sizeof beginnings / sizeof beginnings[0]);

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: MIT
 """Command line clients that nobody here wrote, from their first instruction under a hub, with real
 servers: they print what they print without one."""
+import importlib.util
+import json
 import os
 import pathlib
 import re
@@ -15,6 +17,9 @@ SOURCE = pathlib.Path(os.environ["SOURCE_ROOT"])
 GREENIFY = os.environ["GREENIFY"]
 sys.path.insert(0, str(SOURCE / "tests/end_to_end"))
 import servers  # noqa: E402
+
+PACKAGE = os.environ["PYTHON_PACKAGE"]
+MYSQLDB = all(importlib.util.find_spec(name) for name in ("gevent", "MySQLdb"))
 
 
 class Programs(unittest.TestCase):
@@ -45,6 +50,21 @@ class Programs(unittest.TestCase):
                 "-e", "SELECT nothing")
             self.assertEqual(status, 1)
             self.assertIn("Unknown column", errors)
+
+    @unittest.skipUnless(shutil.which("mariadbd", path="/usr/sbin:/usr/bin") and MYSQLDB,
+                         "MariaDB, python3-mysqldb or python3-gevent is not installed")
+    def test_greenlets_of_a_library_that_nobody_patched(self):
+        scenes = SOURCE / "tests/end_to_end/mysqldb_greenlets.py"
+        environment = dict(os.environ, PYTHONPATH=PACKAGE)
+        with servers.MariaDB() as server:
+            done = subprocess.run([GREENIFY, "run", "--library", "libmariadb.so.3", "--",
+                                   "/usr/bin/python3", "-B", scenes, "hundred", server.socket],
+                                  env=environment, capture_output=True, text=True, timeout=100)
+        self.assertEqual((done.returncode, done.stderr), (0, ""))
+        seen = json.loads(done.stdout)
+        self.assertEqual(seen["right"], 100)
+        self.assertLess(seen["seconds"], 50)  # one after another: 100
+        self.assertLess(seen["worst"], 0.5)   # of a ticker; a query that blocks: 1
 
     @unittest.skipUnless(shutil.which("psql"), "psql is not installed")
     def test_psql(self):
