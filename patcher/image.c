@@ -698,9 +698,9 @@ bool image_is_string_section(const struct image *image, size_t index)
     const struct image_table *strings = &image->strings;
     const Elf64_Shdr *s = &image->sections[index];
 
-    return s->sh_addr == strings->address &&
+    return s->sh_addr == strings->address && s->sh_offset == strings->offset &&
            ((s->sh_type == SHT_STRTAB && (s->sh_flags & SHF_ALLOC) != 0) ||
-            (s->sh_offset == strings->offset && s->sh_size == strings->size));
+            s->sh_size == strings->size);
 }
 
 const Elf64_Shdr *image_string_section(const struct image *image)
