@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Every shared object and position-independent program below some folders, through every step.
 
-    corpus.py [--reduced] [--jobs N] [--list FILE] [--also FOLDER] [ROOT...]
+    corpus.py [--reduced] [--build] [--jobs N] [--list FILE] [--also FOLDER] [ROOT...]
 
 Prints a table, lines that begin with "figure: ", and each failure with its file and step. The exit
 status is 0 when every file went through, or was refused by a rule of the error table.
@@ -21,6 +21,7 @@ import sys
 import tempfile
 import time
 
+import builds
 import elf
 import steps
 
@@ -230,6 +231,8 @@ def write_list(path, results):
 def arguments():
     parser = argparse.ArgumentParser(description="patch, prove and revert everything")
     parser.add_argument("--reduced", action="store_true", help="some files of each kind")
+    parser.add_argument("--build", action="store_true",
+                        help="also what other compilers and linkers make of small sources")
     parser.add_argument("--jobs", type=int, default=len(os.sched_getaffinity(0)))
     parser.add_argument("--list", metavar="FILE", help="write one line a file")
     parser.add_argument("--also", metavar="FOLDER", action="append", default=[],
@@ -251,9 +254,12 @@ def main():
     tools = steps.Tools(os.environ["GREENIFY"], os.environ["RUNTIME_DIR"], os.environ["LOAD"],
                         hook_groups())
     start = time.monotonic()
-    roots = options.roots or (REDUCED_ROOTS if options.reduced else ROOTS)
-    files = find(options.also + roots, options.reduced)
-    results = run_all(tools, files, options.jobs)
+    roots = options.also + (options.roots or (REDUCED_ROOTS if options.reduced else ROOTS))
+    with tempfile.TemporaryDirectory(prefix="greenify-builds-") as folder:
+        if options.build:
+            builds.make(pathlib.Path(os.environ["SOURCE_ROOT"]) / "fixtures", folder)
+        files = find([folder, *roots], options.reduced)
+        results = run_all(tools, files, options.jobs)
     if options.list:
         write_list(options.list, results)
     failures = report(results, time.monotonic() - start)
