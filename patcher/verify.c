@@ -74,7 +74,7 @@ bool patch_verify_original(const char *input, const char *original,
     *sound = true;
     if (!file_open(&file, input, error))
         return false;
-    bool done = image_open(&file, &image, error) && image_load_tables(image, error) &&
+    bool done = image_open(&file, &image, error) &&
                 verify_image(image, original, options, sink, context, sound, error);
     image_destroy(image);
     file_finish(&file);
