@@ -315,9 +315,16 @@ static void add_bits(const struct image *image, const struct gnu_parts *parts, u
         filter[hash / bits % parts->words] |= 1ULL << hash % bits | 1ULL << second % bits;
 }
 
+/* The bits of all names, by what became of them; parts->words numbers each. */
+struct filters {
+    uint64_t *stayed;
+    uint64_t *went;
+    uint64_t *came;
+};
+
 /* The stored hash of a symbol changes with its name, and only its last bit does not. */
 static bool check_stored(struct proof *proof, const struct gnu_parts *parts, uint64_t index,
-                         uint64_t *filters)
+                         const struct filters *filters)
 {
     const struct image *before = proof->before;
     const struct image *after = proof->after;
@@ -329,26 +336,29 @@ static bool check_stored(struct proof *proof, const struct gnu_parts *parts, uin
 
     if (old == NULL || new == NULL)
         return proof_refute(proof, ".dynsym[%u]: its name lies behind .dynstr", symbol);
-    add_bits(before, parts, filters, hash_gnu(old));
-    add_bits(after, parts, filters + parts->words, hash_gnu(new));
+    bool renamed = strcmp(old, new) != 0;
+    add_bits(before, parts, renamed ? filters->went : filters->stayed, hash_gnu(old));
+    if (renamed)
+        add_bits(after, parts, filters->came, hash_gnu(new));
     if (was == is)
         return true;
     proof->counts[PROOF_HASH]++;
-    return (strcmp(old, new) != 0 && is == ((hash_gnu(new) & ~1u) | (was & 1))) ||
+    return (renamed && is == ((hash_gnu(new) & ~1u) | (was & 1))) ||
            proof_refute(proof, ".gnu.hash: the hash of .dynsym[%u] %s is another one", symbol, new);
 }
 
 /* A word of the filter may lose the bits of names that went and gains those of names that came. */
 static bool check_filter(struct proof *proof, const struct gnu_parts *parts,
-                         const uint64_t *filters)
+                         const struct filters *filters)
 {
     size_t width = proof->before->codec->word;
 
     for (uint32_t i = 0; i < parts->words; i++) {
         uint64_t was = gnu_number(proof->before, GNU_HEAD + (uint64_t)i * width, width);
         uint64_t is = gnu_number(proof->after, GNU_HEAD + (uint64_t)i * width, width);
-        uint64_t should = (was & ~filters[i]) | filters[parts->words + i];
-        if (is != was && is != should)
+        uint64_t lost = filters->went[i] & ~filters->stayed[i];
+        uint64_t should = (was & ~lost) | filters->came[i];
+        if (is != should)
             return proof_refute(proof,
                                 ".gnu.hash: filter word %u is 0x%" PRIx64 " instead of 0x%" PRIx64,
                                 i, is, should);
@@ -377,16 +387,17 @@ static bool check_gnu_hash(struct proof *proof)
     struct gnu_parts parts = gnu_parts_of(proof->before);
     if (!same_frame(proof, &parts))
         return false;
-    uint64_t *filters = calloc(2 * (size_t)parts.words + 1, sizeof(*filters));
-    if (filters == NULL) {
+    uint64_t *bits = calloc(3 * (size_t)parts.words + 1, sizeof(*bits));
+    if (bits == NULL) {
         error_memory(&error);
         return proof_failed(proof, &error);
     }
+    struct filters filters = {bits, bits + parts.words, bits + 2 * (size_t)parts.words};
     bool done = true;
     for (uint64_t i = 0; done && i < parts.count; i++)
-        done = check_stored(proof, &parts, i, filters);
-    done = done && check_filter(proof, &parts, filters);
-    free(filters);
+        done = check_stored(proof, &parts, i, &filters);
+    done = done && check_filter(proof, &parts, &filters);
+    free(bits);
     return done;
 }
 
