@@ -13,6 +13,7 @@
 
 struct disasm {
     csh handle;
+    csh brief; /* without details, which cost more than the rest */
     cs_insn *instruction;
     const struct arch_mnemonic *mnemonics;
     disasm_describe *describe;
@@ -37,6 +38,7 @@ static bool open_decoder(struct disasm *disasm, uint16_t machine)
             continue;
         disasm->describe = row->describe;
         return cs_open(row->arch, row->mode, &disasm->handle) == CS_ERR_OK &&
+               cs_open(row->arch, row->mode, &disasm->brief) == CS_ERR_OK &&
                cs_option(disasm->handle, CS_OPT_DETAIL, CS_OPT_ON) == CS_ERR_OK;
     }
     return false;
@@ -71,6 +73,8 @@ void disasm_destroy(struct disasm *disasm)
         cs_free(disasm->instruction, 1);
     if (disasm->handle != 0)
         cs_close(&disasm->handle);
+    if (disasm->brief != 0)
+        cs_close(&disasm->brief);
     free(disasm);
 }
 
@@ -87,6 +91,13 @@ const char *disasm_kind(struct disasm *disasm, const uint8_t *code, size_t size,
         if (strncmp(disasm->instruction->mnemonic, row->begins, strlen(row->begins)) == 0)
             return row->kind;
     return NULL;
+}
+
+size_t disasm_size(struct disasm *disasm, const uint8_t *code, size_t size, uint64_t address)
+{
+    bool decoded = cs_disasm_iter(disasm->brief, &code, &size, &address, disasm->instruction);
+
+    return decoded ? disasm->instruction->size : 0;
 }
 
 bool disasm_step(struct disasm *disasm, const uint8_t *code, size_t size, uint64_t address,

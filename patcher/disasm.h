@@ -20,6 +20,9 @@ void disasm_destroy(struct disasm *disasm); /* accepts NULL */
  * when it is none of those or no instruction at all. */
 const char *disasm_kind(struct disasm *disasm, const uint8_t *code, size_t size, uint64_t address);
 
+/* Bytes of the instruction, 0 when it is none. The cheapest question. */
+size_t disasm_size(struct disasm *disasm, const uint8_t *code, size_t size, uint64_t address);
+
 /* What comes after an instruction. */
 enum disasm_flow {
     DISASM_NEXT,

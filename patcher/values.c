@@ -114,6 +114,20 @@ static bool decode(struct decoding *decoding)
     return met;
 }
 
+/* The same question without the rest, for bytes that are most likely no instruction. */
+static bool begins_at_place(const struct decoding *decoding)
+{
+    const struct arch_text *text = decoding->text;
+    size_t at = decoding->start;
+
+    while (at < decoding->place) {
+        size_t size =
+            disasm_size(decoding->disasm, text->code + at, decoding->end - at, text->address + at);
+        at += size != 0 ? size : decoding->width;
+    }
+    return at == decoding->place;
+}
+
 /* --- following -------------------------------------------------------------------------------- */
 
 /* Returns whether that changed anything. */
@@ -290,7 +304,7 @@ static bool decode_function(struct decoding *decoding, struct values *values)
 {
     struct moment moment = {decoding->place, values};
 
-    if (!decode(decoding))
+    if (!begins_at_place(decoding) || !decode(decoding))
         return false;
     memset(values, 0, sizeof(*values));
     follow(decoding, catch, &moment);
