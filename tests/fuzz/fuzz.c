@@ -5,6 +5,7 @@
 #include "fuzz.h"
 
 #include "elf_mutator.h"
+#include "pair.h"
 
 #include <fcntl.h>
 #include <stdarg.h>
@@ -19,18 +20,16 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size);
 size_t LLVMFuzzerCustomMutator(uint8_t *bytes, size_t size, size_t room, unsigned seed);
 size_t LLVMFuzzerMutate(uint8_t *bytes, size_t size, size_t room); /* libFuzzer's own */
 
-#define TARGET(name) void fuzz_##name(const uint8_t *bytes, size_t size);
+#define TARGET(name, mutator) void fuzz_##name(const uint8_t *bytes, size_t size);
 #include "targets.def"
 #undef TARGET
 
-#define ELF_TARGET(name) {#name, fuzz_##name, elf_mutate},
-#define TARGET(name)     {#name, fuzz_##name, NULL},
+#define TARGET(name, mutator) {#name, fuzz_##name, mutator},
 const struct fuzz_target fuzz_targets[] = {
 #include "targets.def"
     {NULL, NULL, NULL},
 };
 #undef TARGET
-#undef ELF_TARGET
 
 static const struct fuzz_target *target;
 static char folder[200];

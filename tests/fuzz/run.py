@@ -28,6 +28,7 @@ TARGETS = {
     "revert": (("patched",), 3000, 16384),
     "scan": (ELF, 2500, 16384),
     "verify": (ELF, 2000, 16384),
+    "proof": (("pairs",), 1500, 16384),
     "closure": (ELF, 2500, 8192),
     "ldcache": (("cache",), 30000, 1024),
     "record": (("record",), 20000, 1024),

@@ -85,6 +85,15 @@ def patched(source, folder):
             run(COMMAND, "-o", folder / f"{path.name}_twice", folder / f"{path.name}_stripped")
 
 
+def pairs(folder, originals, others):
+    """A patched file and its original, one behind the other, and where the second begins."""
+    for path in sorted(originals.iterdir()):
+        if (others / path.name).exists():
+            contents = (others / path.name).read_bytes()
+            (folder / path.name).write_bytes(contents + path.read_bytes() +
+                                             struct.pack("<I", len(contents)))
+
+
 # --- what is no library ---------------------------------------------------------------------------
 
 def cache(folder):
@@ -151,11 +160,12 @@ def main():
     root = pathlib.Path(sys.argv[1])
     shutil.rmtree(root, ignore_errors=True)
     folders = {}
-    for name in ("elf", "patched", "cache", "record", "wheel", "words"):
+    for name in ("elf", "patched", "pairs", "cache", "record", "wheel", "words"):
         folders[name] = root / name
         folders[name].mkdir(parents=True)
     libraries(folders["elf"])
     patched(folders["elf"], folders["patched"])
+    pairs(folders["pairs"], folders["elf"], folders["patched"])
     cache(folders["cache"])
     records(folders["record"])
     wheels(folders["wheel"], folders["elf"] / "x86_64_extension")
