@@ -232,8 +232,24 @@ static int compare_symbols(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
+static bool append_relocation(struct imports *imports, struct import_relocation relocation,
+                              size_t *capacity, struct patch_error *error)
+{
+    if (imports->relocation_count == *capacity) {
+        size_t larger = *capacity * 2 + 64;
+        struct import_relocation *items = realloc(imports->relocations, larger * sizeof(*items));
+        if (items == NULL)
+            return error_memory(error);
+        imports->relocations = items;
+        *capacity = larger;
+    }
+    imports->relocations[imports->relocation_count++] = relocation;
+    return true;
+}
+
 static bool add_relocation(const struct image *image, size_t table, size_t index,
-                           struct imports *imports, size_t import, struct patch_error *error)
+                           struct imports *imports, size_t import, size_t *capacity,
+                           struct patch_error *error)
 {
     Elf64_Rela relocation = image_relocation(image, table, index);
     uint32_t type = (uint32_t)ELF64_R_TYPE(relocation.r_info);
@@ -249,9 +265,9 @@ static bool add_relocation(const struct image *image, size_t table, size_t index
             error, PATCH_UNSUPPORTED_RELOCATION, image_relocation_name(image, table), index,
             image_relocation_offset(image, table, index), "unsupported relocation %s of %s",
             row->name, imports->items[import].name);
-    imports->relocations[imports->relocation_count++] =
-        (struct import_relocation){row->kind, relocation.r_offset, import};
-    return true;
+    return append_relocation(imports,
+                             (struct import_relocation){row->kind, relocation.r_offset, import},
+                             capacity, error);
 }
 
 static int compare_relocations(const void *a, const void *b)
@@ -266,6 +282,8 @@ static int compare_relocations(const void *a, const void *b)
 
 static void group(struct imports *imports)
 {
+    if (imports->relocation_count == 0)
+        return;
     qsort(imports->relocations, imports->relocation_count, sizeof(*imports->relocations),
           compare_relocations);
     for (size_t i = 0; i < imports->relocation_count; i++) {
@@ -278,13 +296,8 @@ static void group(struct imports *imports)
 static bool collect_relocations(const struct image *image, struct imports *imports,
                                 struct patch_error *error)
 {
-    size_t total = 0;
+    size_t capacity = 0;
 
-    for (size_t t = 0; t < IMAGE_RELOCATION_TABLES; t++)
-        total += image_relocation_count(image, t);
-    imports->relocations = calloc(total + 1, sizeof(*imports->relocations));
-    if (imports->relocations == NULL)
-        return error_memory(error);
     for (size_t t = 0; t < IMAGE_RELOCATION_TABLES; t++) {
         for (size_t i = 0; i < image_relocation_count(image, t); i++) {
             uint64_t symbol = ELF64_R_SYM(image_relocation(image, t, i).r_info);
@@ -299,7 +312,8 @@ static bool collect_relocations(const struct image *image, struct imports *impor
                     ? NULL
                     : bsearch(&key, imports->items, imports->count, sizeof(key), compare_symbols);
             if (found != NULL &&
-                !add_relocation(image, t, i, imports, (size_t)(found - imports->items), error))
+                !add_relocation(image, t, i, imports, (size_t)(found - imports->items), &capacity,
+                                error))
                 return false;
         }
     }
