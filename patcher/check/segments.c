@@ -7,7 +7,7 @@
 
 #include <inttypes.h>
 
-enum { PAGE = 4096, LONGEST_PATH = 4096 };
+enum { PAGE = 4096, LARGE_PAGE = 65536, LONGEST_PATH = 4096 };
 
 /* gABI: p_offset and p_vaddr are congruent modulo the page, or the loader cannot map the segment.
  */
@@ -39,6 +39,23 @@ enum patch_verdict check_alignment(const struct verify_subject *subject, char *d
     return PATCH_PASS;
 }
 
+/* Machines whose kernels may have pages of up to 64 KiB. */
+static const uint16_t large_page_machines[] = {EM_AARCH64, EM_PPC, EM_PPC64, EM_LOONGARCH};
+
+/* The largest page that both segments are made for. */
+static uint64_t common_page(const struct image *image, const Elf64_Phdr *a, const Elf64_Phdr *b)
+{
+    uint64_t align = a->p_align < b->p_align ? a->p_align : b->p_align;
+    uint64_t page = PAGE;
+
+    for (size_t i = 0; i < sizeof(large_page_machines) / sizeof(large_page_machines[0]); i++)
+        if (image->header.e_machine == large_page_machines[i])
+            page = LARGE_PAGE;
+    if (align < page)
+        page = align;
+    return page < PAGE || (page & (page - 1)) != 0 ? PAGE : page;
+}
+
 /* The later of two segments is mapped over the page that they share: it must be the same page of
  * the file, with the same rights, and none of the first one's zeros may lie in it. */
 static bool share_well(const Elf64_Phdr *a, const Elf64_Phdr *b)
@@ -57,7 +74,7 @@ enum patch_verdict check_overlap(const struct verify_subject *subject, char *det
         const Elf64_Phdr *s = &image->segments[i];
         if (s->p_type != PT_LOAD || s->p_memsz == 0)
             continue;
-        uint64_t page = s->p_vaddr & ~(uint64_t)(PAGE - 1);
+        uint64_t page = last != NULL ? s->p_vaddr & ~(common_page(image, last, s) - 1) : 0;
         if (last != NULL && last->p_vaddr + last->p_memsz > page && !share_well(last, s))
             return verify_fault(detail,
                                 "program header[%zu] ends at 0x%" PRIx64
@@ -71,8 +88,8 @@ enum patch_verdict check_overlap(const struct verify_subject *subject, char *det
 
 /* Segments that describe a part of another one must show the same bytes. Of PT_GNU_RELRO only the
  * addresses count; mold lets it begin at a .tbss, with the offset 0, whether or not a PT_LOAD holds
- * something else at that address, and lld counts the padding behind it, which is not in the file, as
- * if it was. */
+ * something else at that address, and lld counts the padding behind it, which is not in the file,
+ * as if it was. */
 static bool shows_its_bytes(const struct image *image, const Elf64_Phdr *s)
 {
     uint64_t offset;

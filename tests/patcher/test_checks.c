@@ -63,6 +63,16 @@ static void load_in_a_used_page(struct fixture *f)
     add_load(f, (end + 16) % 4096, end + 16, 4096);
 }
 
+/* Of 64 KiB, which AArch64 has; no page of 4 KiB is shared. */
+static void load_in_a_used_large_page(struct fixture *f)
+{
+    uint64_t end = (last_load(f)->p_vaddr + last_load(f)->p_memsz + 4095) & ~4095ULL;
+
+    ck_assert_uint_ne(end % 65536, 0);
+    ck_assert_uint_lt(end % 65536, f->size - 8);
+    add_load(f, end % 65536, end, 65536);
+}
+
 static void other_bytes_in_a_part(struct fixture *f)
 {
     fixture_segment(f, PT_GNU_EH_FRAME, 0)->p_offset += 8;
@@ -409,6 +419,7 @@ static const struct breakage breakages[] = {
     {"load-congruence", "liblazy.so", load_off_the_page, "load-alignment ", PATCHED},
     {"load-alignment", "liblazy.so", load_of_small_alignment, "", PATCHED},
     {"load-overlap", "liblazy.so", load_in_a_used_page, "", PATCHED},
+    {"load-overlap", "libaarch64.so", load_in_a_used_large_page, "", PATCHED},
     {"segments", "liblazy.so", other_bytes_in_a_part, "", PATCHED},
     {"program-headers", "program_pie", table_that_is_not_the_table, "", PATCHED},
     {"interpreter", "program_pie", interpreter_without_an_end, "", PATCHED},
@@ -478,10 +489,11 @@ static void note(void *context, const char *name, enum patch_verdict verdict, co
     strncat(strcat(faults->details, "; "), detail, 200);
 }
 
-static void run(const struct fixture *f, const char *original, struct faults *faults)
+static void run(const struct fixture *f, const struct breakage *row, struct faults *faults)
 {
     struct patch_error error = {0};
     const char *path = fixture_temporary("a.so");
+    const char *original = row->kind == COMPARED ? fixture_path(row->fixture) : NULL;
     bool sound;
 
     memset(faults, 0, sizeof(*faults));
@@ -516,19 +528,20 @@ static bool contains(const char *names, const char *name)
 START_TEST(each_way_of_breaking_a_file_is_found_by_its_check_alone)
 {
     const struct breakage *row = &breakages[_i];
-    const char *original = row->kind == COMPARED ? fixture_path(row->fixture) : NULL;
     struct faults faults;
     struct fixture f;
     char expected[256];
 
+    if (!fixture_exists(row->fixture)) /* of another machine, for which there is no compiler */
+        return;
     load(row, &f);
     if (row->kind != UNPATCHED) {
-        run(&f, original, &faults);
+        run(&f, row, &faults);
         ck_assert_msg(faults.names[0] == '\0', "%s: %s%s before it was broken", row->check,
                       faults.names, faults.details);
     }
     row->apply(&f);
-    run(&f, original, &faults);
+    run(&f, row, &faults);
     snprintf(expected, sizeof(expected), "%s %s", row->check, row->companions);
     ck_assert_msg(contains(faults.names, row->check) && strlen(faults.names) == strlen(expected),
                   "%s (row %d): %s%s", expected, _i, faults.names, faults.details);
