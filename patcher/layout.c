@@ -15,6 +15,7 @@ enum {
     SMALLEST_PAGE = 4096,
     TABLE_ALIGNMENT = 8,
     DEFAULT_BSS_LIMIT = 64 << 20,
+    MOST_GAP = 1 << 24,
     MOST_SEGMENTS = 1024,        /* image_parse() accepts no more */
     LARGEST_ALIGNMENT = 1 << 21, /* what moved bytes keep; more than any section header asks for */
 };
@@ -303,13 +304,30 @@ static bool free_address(const struct image *image, uint64_t page, uint64_t *add
     return *address >= end && *address <= image->codec->limit - page;
 }
 
+/* eu-elflint takes a word that a relocation writes for as long as the symbol it is about, and finds
+ * it in the next segment then. A gap costs nothing. */
+static uint64_t longest_symbol(const struct image *image)
+{
+    uint64_t most = 0;
+
+    for (uint32_t i = 0; i < image->symbol_count; i++) {
+        uint64_t size = image_symbol(image, i).st_size;
+        if (size > most && size <= MOST_GAP)
+            most = size;
+    }
+    return most;
+}
+
 /* Anywhere behind the file, at any address that agrees with this modulo the largest page. */
 static bool place_in_library(const struct image *image, struct layout_place *place)
 {
     uint64_t page = layout_largest_page(image);
+    uint64_t gap = (longest_symbol(image) + page - 1) & ~(page - 1);
 
     if (!free_address(image, page, &place->address))
         return false;
+    if (place->address <= image->codec->limit / 2)
+        place->address += gap;
     place->address += place->offset & (page - 1);
     return true;
 }

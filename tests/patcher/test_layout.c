@@ -215,7 +215,7 @@ START_TEST(a_new_segment_lies_behind_all_pages_and_agrees_modulo_the_largest)
         ck_assert_uint_eq(place.insertion_offset, f.size);
         ck_assert_uint_eq(place.address % pages[i], place.offset % pages[i]);
         ck_assert_uint_ge(place.address / pages[i] * pages[i], last->p_vaddr + last->p_memsz);
-        ck_assert_uint_lt(place.address - last->p_vaddr - last->p_memsz, 2 * pages[i]);
+        ck_assert_uint_lt(place.address - last->p_vaddr - last->p_memsz, 3 * pages[i]);
         ck_assert_uint_ge(place.headers_offset, place.offset + 1001);
         ck_assert_uint_eq(place.headers_offset % 8, 0);
         ck_assert_uint_eq(place.headers_address - place.address,
@@ -223,6 +223,25 @@ START_TEST(a_new_segment_lies_behind_all_pages_and_agrees_modulo_the_largest)
         image_destroy(image);
         fixture_finish(&f);
     }
+}
+END_TEST
+
+START_TEST(a_new_segment_keeps_off_as_far_as_the_longest_symbol_is)
+{
+    struct patch_error error = {0};
+    struct layout_place place;
+    struct fixture f;
+
+    fixture_load(&f, "liblarge_bss.so");
+    struct image *image = fixture_parse(&f);
+    uint64_t symbol = image_symbol_offset(image, fixture_symbol(image, "calls_poll"));
+    struct codec_place size = {offsetof(Elf64_Sym, st_size), 8};
+    codec_put_number(image->codec, f.bytes + symbol + size.offset, size.width, 1234567);
+    ck_assert(last_resort(image, &fixture_options, &place, &error));
+    const Elf64_Phdr *last = fixture_segment(&f, PT_LOAD, 1);
+    ck_assert_uint_ge(place.address, last->p_vaddr + last->p_memsz + 1234567);
+    image_destroy(image);
+    fixture_finish(&f);
 }
 END_TEST
 
@@ -298,6 +317,7 @@ int main(void)
         something_across_the_end_of_the_last_segment_forbids_the_extension,
         a_new_segment_is_the_last_resort_and_can_be_forbidden,
         a_new_segment_lies_behind_all_pages_and_agrees_modulo_the_largest,
+        a_new_segment_keeps_off_as_far_as_the_longest_symbol_is,
         the_new_table_of_a_program_is_where_old_kernels_look_for_it,
         a_table_of_the_most_program_headers_cannot_grow,
         layouts_have_names,
