@@ -146,8 +146,12 @@ static bool find_between(const struct image *image, uint64_t start, uint64_t end
     for (; (at = memmem(at, (size_t)(last - at), magic, VERSION_AT)) != NULL; at++) {
         struct header header;
         uint64_t offset = (uint64_t)(at - image->bytes);
-        if (room - offset < sizeof(header) || !read_header(image, offset, &header, NULL) ||
-            !makes_sense(&header, room - offset))
+        /* Loaded, not just read: image_sound() knows then what failed. */
+        if (room - offset < sizeof(header) || !image_load(image, offset, sizeof(header), NULL))
+            continue;
+        memcpy(&header, image->bytes + offset, sizeof(header));
+        image_release(image, offset, sizeof(header));
+        if (!makes_sense(&header, room - offset))
             continue;
         found = true;
         *undo = (struct undo){
