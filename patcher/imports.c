@@ -299,7 +299,8 @@ static bool collect_relocations(const struct image *image, struct imports *impor
     size_t capacity = 0;
 
     for (size_t t = 0; t < IMAGE_RELOCATION_TABLES; t++) {
-        for (size_t i = 0; i < image_relocation_count(image, t); i++) {
+        size_t entries = image_relocation_count(image, t);
+        for (size_t i = 0; i < entries; i++) {
             uint64_t symbol = ELF64_R_SYM(image_relocation(image, t, i).r_info);
             if (symbol >= image->symbol_count && symbol != 0)
                 return error_set_entry(error, PATCH_MALFORMED, image_relocation_name(image, t), i,
@@ -308,7 +309,7 @@ static bool collect_relocations(const struct image *image, struct imports *impor
                                        image->symbol_count);
             struct import key = {.symbol = (uint32_t)symbol};
             const struct import *found =
-                imports->count == 0
+                symbol == 0 || imports->count == 0
                     ? NULL
                     : bsearch(&key, imports->items, imports->count, sizeof(key), compare_symbols);
             if (found != NULL &&
@@ -354,8 +355,8 @@ static bool look_at_needed(const struct image *image, const struct patch_options
     return true;
 }
 
-bool imports_collect(const struct image *image, const struct patch_options *options,
-                     struct imports *imports, struct patch_error *error)
+static bool collect(const struct image *image, const struct patch_options *options,
+                    struct imports *imports, struct patch_error *error)
 {
     struct names names = {0};
     struct versions versions = {0};
@@ -364,10 +365,28 @@ bool imports_collect(const struct image *image, const struct patch_options *opti
     bool done = names_sort(&names, options->functions, error) &&
                 versions_load(image, &versions, error) &&
                 collect_symbols(image, options, &names, &versions, imports, error) &&
-                collect_relocations(image, imports, error) &&
                 look_at_needed(image, options, imports, error);
     free(names.sorted);
     versions_finish(&versions);
+    return done;
+}
+
+bool imports_collect_symbols(const struct image *image, const struct patch_options *options,
+                             struct imports *imports, struct patch_error *error)
+{
+    bool done = collect(image, options, imports, error);
+
+    if (!done)
+        imports_finish(imports);
+    return done;
+}
+
+bool imports_collect(const struct image *image, const struct patch_options *options,
+                     struct imports *imports, struct patch_error *error)
+{
+    bool done =
+        collect(image, options, imports, error) && collect_relocations(image, imports, error);
+
     if (!done)
         imports_finish(imports);
     return done;

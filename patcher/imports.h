@@ -38,6 +38,10 @@ struct imports {
 PATCH_MUST_CHECK bool imports_collect(const struct image *image,
                                       const struct patch_options *options, struct imports *imports,
                                       struct patch_error *error);
+/* The same without their relocations. */
+PATCH_MUST_CHECK bool imports_collect_symbols(const struct image *image,
+                                              const struct patch_options *options,
+                                              struct imports *imports, struct patch_error *error);
 void imports_finish(struct imports *imports);
 
 #endif

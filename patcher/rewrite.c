@@ -110,8 +110,8 @@ bool rewrite_check(const struct image *image, const struct patch_options *option
     struct imports imports = {0};
     struct patch_error reason = {0};
     bool done = image_open_reader(reader, &patched, &reason) &&
-                imports_collect(patched, options, &imports, &reason) && imports.pending == 0 &&
-                (imports.redirected == 0 || imports.runtime_needed) &&
+                imports_collect_symbols(patched, options, &imports, &reason) &&
+                imports.pending == 0 && (imports.redirected == 0 || imports.runtime_needed) &&
                 leads_back(patched, image, plan, &reason);
 
     /* What could not be read is the reason for whatever else seems wrong. */

@@ -249,7 +249,8 @@ static bool locate_gnu_hash(struct image *image, uint32_t *count, struct patch_e
 static void count_relocated(const struct image *image, uint32_t *count)
 {
     for (size_t t = 0; t < IMAGE_RELOCATION_TABLES; t++) {
-        for (size_t i = 0; i < image_relocation_count(image, t); i++) {
+        size_t entries = image_relocation_count(image, t);
+        for (size_t i = 0; i < entries; i++) {
             uint64_t symbol = ELF64_R_SYM(image_relocation(image, t, i).r_info);
             if (symbol >= *count && symbol < UINT32_MAX)
                 *count = (uint32_t)symbol + 1;
