@@ -106,9 +106,9 @@ static char folder[] = "/tmp/test_transaction.XXXXXX";
 
 static char *place(const char *name)
 {
-    static char paths[8][PATH_MAX];
+    static char paths[16][PATH_MAX];
     static size_t next;
-    char *path = paths[next++ % 8];
+    char *path = paths[next++ % 16];
 
     snprintf(path, PATH_MAX, "%s/%s", folder, name);
     return path;
@@ -306,7 +306,8 @@ START_TEST(targets_that_cannot_be_are_refused)
     settings.folder = NULL;
     settings.output = place("copies");
     refuse(&settings, "is a folder");
-    settings.output = "/dev/null";
+    settings.output = place("fifo");
+    ck_assert_int_eq(mkfifo(settings.output, 0600), 0);
     refuse(&settings, "is no regular file");
     settings.output = place("one");
     refuse(&settings, "is the file that the copy would go to");
