@@ -107,6 +107,11 @@ bool image_read(const struct image *image, enum codec_record record, uint64_t of
     return true;
 }
 
+void image_copy(const struct image *image, uint64_t offset, size_t size, void *to)
+{
+    memcpy(to, glance(image, offset, size), size);
+}
+
 uint64_t image_number(const struct image *image, uint64_t offset, size_t width)
 {
     return codec_number(image->codec, glance(image, offset, width), width);

@@ -97,6 +97,9 @@ PATCH_MUST_CHECK bool image_zeros(const struct image *image, uint64_t offset, ui
 PATCH_MUST_CHECK bool image_read(const struct image *image, enum codec_record record,
                                  uint64_t offset, void *to);
 
+/* The same without decoding, of at most SOURCE_RECORD bytes, which must lie inside the file. */
+void image_copy(const struct image *image, uint64_t offset, size_t size, void *to);
+
 /* The number of `width` bytes at `offset`, which must lie inside the file. */
 uint64_t image_number(const struct image *image, uint64_t offset, size_t width);
 

@@ -64,10 +64,7 @@ static bool read_record(struct walk *walk, uint64_t address, size_t size, uint8_
     if (!image_offset(walk->image, address, size, &offset))
         return error_set(error, PATCH_MALFORMED, "a record of %s lies outside the file",
                          walk->list->name);
-    if (!image_load(walk->image, offset, size, error))
-        return false;
-    memcpy(to, walk->image->bytes + offset, size);
-    image_release(walk->image, offset, size);
+    image_copy(walk->image, offset, size, to);
     return true;
 }
 
@@ -146,7 +143,10 @@ bool versions_load(const struct image *image, struct versions *versions, struct 
             return false;
         }
     }
-    return true;
+    if (image_sound(image, error))
+        return true;
+    versions_finish(versions);
+    return false;
 }
 
 void versions_finish(struct versions *versions)
