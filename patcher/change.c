@@ -220,7 +220,11 @@ bool change_complete(struct patch_change *change, const struct file *input,
         return error_system(error, "fstat");
     if (!is_same(&now, &input->status))
         return report_meanwhile(error);
-    return copy_metadata(input, change->fd, change->in_place, error);
+    if (!copy_metadata(input, change->fd, change->in_place, error))
+        return false;
+    /* The disk may begin while others are prepared. */
+    sync_file_range(change->fd, 0, 0, SYNC_FILE_RANGE_WRITE);
+    return true;
 }
 
 int change_descriptor(const struct patch_change *change)

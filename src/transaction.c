@@ -244,10 +244,31 @@ void transaction_discard(struct transaction *transaction)
     }
 }
 
+/* A disk that is full or broken may tell so only here, while there is nothing to take back. It has
+ * been writing since each file was prepared. */
+static bool sync_all(struct transaction *transaction)
+{
+    for (size_t i = 0; i < transaction->count; i++) {
+        struct transaction_file *file = &transaction->files[i];
+
+        if (file->state != TRANSACTION_READY || patch_sync(file->change, &file->error))
+            continue;
+        patch_discard(file->change);
+        file->change = NULL;
+        file->state = TRANSACTION_FAILED;
+        return false;
+    }
+    return true;
+}
+
 /* A rename that fails when all was prepared in its folder is rare; what was written before it stays
  * written, and the report says so. */
 void transaction_commit(struct transaction *transaction)
 {
+    if (!sync_all(transaction)) {
+        transaction_discard(transaction);
+        return;
+    }
     for (size_t i = 0; i < transaction->count; i++) {
         struct transaction_file *file = &transaction->files[i];
 

@@ -76,6 +76,16 @@ bool patch_prepare_copy(const char *input, const char *output, const struct patc
     return true;
 }
 
+/* Noted only where it fails: it is done for all before the first commit. */
+bool patch_sync(struct patch_change *change, struct patch_error *error)
+{
+    if (!is_named(change->input, "unsynced"))
+        return true;
+    note("sync", change->input);
+    error->code = PATCH_SYSTEM;
+    return false;
+}
+
 bool patch_commit(struct patch_change *change, struct patch_error *error)
 {
     bool late = is_named(change->input, "late");
@@ -196,6 +206,22 @@ START_TEST(failed_commit_discards_the_rest)
             "prepare one; prepare late; prepare two; commit one; commit late; discard two; ");
 
     ck_assert_int_eq(transaction.files[0].state, TRANSACTION_WRITTEN);
+    ck_assert_int_eq(transaction.files[1].state, TRANSACTION_FAILED);
+    ck_assert_int_eq(transaction.files[2].state, TRANSACTION_DISCARDED);
+    transaction_finish(&transaction);
+    settings_finish(&settings);
+}
+END_TEST
+
+START_TEST(failed_sync_writes_none)
+{
+    char *paths[] = {place("one"), place("unsynced"), place("two")};
+    struct settings settings = files(paths, 3);
+    struct transaction transaction =
+        run(&settings, "prepare one; prepare unsynced; prepare two; sync unsynced; "
+                       "discard unsynced; discard one; discard two; ");
+
+    ck_assert_int_eq(transaction.files[0].state, TRANSACTION_DISCARDED);
     ck_assert_int_eq(transaction.files[1].state, TRANSACTION_FAILED);
     ck_assert_int_eq(transaction.files[2].state, TRANSACTION_DISCARDED);
     transaction_finish(&transaction);
@@ -405,6 +431,7 @@ int main(void)
         every_file_is_prepared_before_one_is_written,
         one_failure_discards_all,
         failed_commit_discards_the_rest,
+        failed_sync_writes_none,
         nothing_to_do_hinders_no_other,
         copies_that_go_with_others_are_made_unchanged,
         dry_run_makes_no_change,
