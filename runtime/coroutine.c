@@ -6,6 +6,7 @@
 #include "coroutine.h"
 
 #include "hub.h"
+#include "sanitizer.h"
 #include "scheduler.h"
 #include "waiter.h"
 
@@ -27,6 +28,7 @@ static struct green *place_record(struct scheduler *scheduler, const struct stac
     coroutine->stack = *stack;
     coroutine->asan_base = stack->base;
     coroutine->asan_size = stack->size;
+    coroutine->tsan_flow = sanitizer_flow_create();
     list_init(&coroutine->turn);
     list_append(&scheduler->all, &coroutine->all);
     context_prepare(&coroutine->context, coroutine, coroutine_main, coroutine);
@@ -69,6 +71,7 @@ void coroutine_destroy(struct green *coroutine)
     struct scheduler *scheduler = coroutine->scheduler;
 
     list_remove(&coroutine->all);
+    sanitizer_flow_destroy(coroutine->tsan_flow);
     coroutine->detached = true; /* whoever still holds the handle is refused while it stays there */
     stack_release(&scheduler->stacks, &stack);
 }

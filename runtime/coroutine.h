@@ -47,6 +47,7 @@ struct green {
     void *fake_stack;   /* AddressSanitizer's */
     const void *asan_base;
     size_t asan_size;
+    void *tsan_flow; /* ThreadSanitizer's */
     char name[32];
 };
 

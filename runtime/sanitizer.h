@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * What AddressSanitizer and Valgrind must be told about stacks and switches. Without them the
- * functions are empty (AddressSanitizer) or a few idle instructions (Valgrind).
+ * What AddressSanitizer, ThreadSanitizer and Valgrind must be told about stacks and switches.
+ * Without them the functions are empty (the sanitizers) or a few idle instructions (Valgrind).
  */
 #ifndef GREEN_SANITIZER_H
 #define GREEN_SANITIZER_H
@@ -82,6 +82,46 @@ static inline void sanitizer_switch_end(void *fake, const void **base, size_t *s
     (void)fake;
     (void)base;
     (void)size;
+}
+#endif
+
+/* A flow, as ThreadSanitizer counts them; each switch orders what was before it and what is after.
+ */
+#ifdef __SANITIZE_THREAD__
+#include <sanitizer/tsan_interface.h>
+static inline void *sanitizer_flow_create(void)
+{
+    return __tsan_create_fiber(0);
+}
+static inline void *sanitizer_flow_of_thread(void)
+{
+    return __tsan_get_current_fiber();
+}
+static inline void sanitizer_flow_destroy(void *flow)
+{
+    if (flow != NULL)
+        __tsan_destroy_fiber(flow);
+}
+static inline void sanitizer_flow_switch(void *flow)
+{
+    __tsan_switch_to_fiber(flow, 0);
+}
+#else
+static inline void *sanitizer_flow_create(void)
+{
+    return NULL;
+}
+static inline void *sanitizer_flow_of_thread(void)
+{
+    return NULL;
+}
+static inline void sanitizer_flow_destroy(void *flow)
+{
+    (void)flow;
+}
+static inline void sanitizer_flow_switch(void *flow)
+{
+    (void)flow;
 }
 #endif
 

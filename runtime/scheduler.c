@@ -49,6 +49,7 @@ static void switch_to(struct scheduler *scheduler, struct green *next)
     scheduler->current = next;
     sanitizer_switch_begin(self->state == COROUTINE_ENDED ? NULL : &self->fake_stack,
                            next->asan_base, next->asan_size);
+    sanitizer_flow_switch(next->tsan_flow);
     green_context_switch(&self->context, &next->context);
     scheduler_arrived(scheduler);
     errno = self->saved_errno;
@@ -135,6 +136,7 @@ static int prepare_dispatcher(struct scheduler *scheduler)
     dispatcher->scheduler = scheduler;
     dispatcher->asan_base = stack->base;
     dispatcher->asan_size = stack->size;
+    dispatcher->tsan_flow = sanitizer_flow_create();
     context_prepare(&dispatcher->context, (char *)stack->base + stack->size, dispatch, scheduler);
     return 0;
 }
@@ -160,6 +162,7 @@ struct scheduler *scheduler_create(struct hub *hub)
     root->scheduler = scheduler;
     root->state = COROUTINE_RUNNING;
     root->detached = true;
+    root->tsan_flow = sanitizer_flow_of_thread();
     list_init(&root->turn);
     list_append(&scheduler->all, &root->all);
     scheduler->current = root;
@@ -173,6 +176,7 @@ void scheduler_destroy(struct scheduler *scheduler)
         return;
     if (scheduler->root.local != NULL)
         scheduler->root.local_destroy(scheduler->root.local);
+    sanitizer_flow_destroy(scheduler->dispatcher.tsan_flow);
     stack_pool_finish(&scheduler->stacks);
     overflow_forget(scheduler->alternate);
     free(scheduler);

@@ -2,7 +2,7 @@
  *
  * The same objects used at once by coroutines of several threads, by threads whose calls are hooked
  * but that have no hub, and by threads whose calls are not hooked; and by threads that suspend
- * through a foreign host of one flow each, which is all that ThreadSanitizer can follow.
+ * through a foreign host of one flow each.
  */
 #include "../runtime/support.h"
 #include "green.h"
@@ -13,9 +13,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 
-#ifdef __SANITIZE_THREAD__
-enum { NATIVE_THREADS = 0, FLOWS = 1, ROUNDS = 3000 };
-#elif defined(__SANITIZE_ADDRESS__)
+#if defined(__SANITIZE_THREAD__) || defined(__SANITIZE_ADDRESS__)
 enum { NATIVE_THREADS = 3, FLOWS = 4, ROUNDS = 1000 };
 #else
 enum { NATIVE_THREADS = 3, FLOWS = 8, ROUNDS = 20000 };
