@@ -80,6 +80,13 @@ static struct record_row *append(struct record *record)
     return &record->rows[record->count++];
 }
 
+static const char *line_end(const char *text, size_t size)
+{
+    if (size > 1 && memcmp(text + size - 2, "\r\n", 2) == 0)
+        return "\r\n";
+    return size > 0 && text[size - 1] == '\n' ? "\n" : "";
+}
+
 static const char *parse_line(struct record *record, const char *text, size_t size)
 {
     struct record_row *row = append(record);
@@ -93,6 +100,7 @@ static const char *parse_line(struct record *record, const char *text, size_t si
         record->count--;
         return NULL;
     }
+    row->end = line_end(text, size);
     row->line = strndup(text, size);
     if (row->line == NULL)
         return "out of memory";
@@ -215,6 +223,7 @@ bool record_add(struct record *record, const char *path, const char *hash, uint6
     if (row == NULL)
         return false;
     row->path = strdup(path);
+    row->end = "\n";
     return row->path != NULL && record_set(row, hash, size);
 }
 
@@ -237,14 +246,14 @@ static void write_row(FILE *stream, const struct record_row *row, bool last)
 {
     if (row->line != NULL) {
         fputs(row->line, stream);
-        if (!last && strchr(row->line, '\n') == NULL)
-            putc('\n', stream);
-        return;
+    } else {
+        write_field(stream, row->path);
+        putc(',', stream);
+        write_field(stream, row->hash);
+        fprintf(stream, ",%s%s", row->size, row->end);
     }
-    write_field(stream, row->path);
-    putc(',', stream);
-    write_field(stream, row->hash);
-    fprintf(stream, ",%s\n", row->size);
+    if (!last && row->end[0] == '\0')
+        putc('\n', stream);
 }
 
 char *record_write(const struct record *record, size_t *size)

@@ -11,10 +11,11 @@
 #include <stdint.h>
 
 struct record_row {
-    char *path; /* without quotes */
-    char *hash; /* "sha256=..." or "" */
-    char *size; /* decimal, or "" */
-    char *line; /* as it stood, with its end; NULL once it was changed or is new */
+    char *path;      /* without quotes */
+    char *hash;      /* "sha256=..." or "" */
+    char *size;      /* decimal, or "" */
+    char *line;      /* as it stood, with its end; NULL once it was changed or is new */
+    const char *end; /* of the line: pip writes "\r\n", wheels have "\n"; "" at the end of a file */
     bool dropped;
 };
 

@@ -61,6 +61,18 @@ START_TEST(changed_and_added_rows_are_written_anew)
 }
 END_TEST
 
+START_TEST(changed_rows_keep_the_end_of_their_line)
+{
+    struct record record = parse("a,sha256=a,1\r\nb,sha256=b,2\nc,sha256=c,3");
+
+    ck_assert(record_set(record_find(&record, "a"), "sha256=x", 11));
+    ck_assert(record_set(record_find(&record, "b"), "sha256=y", 22));
+    ck_assert(record_set(record_find(&record, "c"), "sha256=z", 33));
+    check_written(&record, "a,sha256=x,11\r\nb,sha256=y,22\nc,sha256=z,33");
+    record_finish(&record);
+}
+END_TEST
+
 START_TEST(dropped_rows_are_left_out)
 {
     struct record record = parse("a,,\nb,,\n");
@@ -165,6 +177,7 @@ int main(void)
     const TTest *const tests[] = {
         rows_that_nobody_changes_keep_their_bytes,
         changed_and_added_rows_are_written_anew,
+        changed_rows_keep_the_end_of_their_line,
         dropped_rows_are_left_out,
         rows_are_found_by_path,
         empty_list_is_a_list,
