@@ -93,6 +93,9 @@ PATCH_MUST_CHECK bool image_sound(const struct image *image, struct patch_error 
 PATCH_MUST_CHECK bool image_zeros(const struct image *image, uint64_t offset, uint64_t limit,
                                   uint64_t *count, struct patch_error *error);
 
+/* Whether `count` entries of `each` bytes at `offset` lie inside the file. */
+bool image_inside(const struct image *image, uint64_t offset, uint64_t count, uint64_t each);
+
 /* Reads one record; false when it does not lie wholly inside the file. */
 PATCH_MUST_CHECK bool image_read(const struct image *image, enum codec_record record,
                                  uint64_t offset, void *to);
