@@ -138,7 +138,7 @@ static void wake_all(struct list *list, enum wake cause)
     for (struct list *link = list->next; link != list; link = link->next) {
         struct fd_wait *wait = list_entry(link, struct fd_wait, link);
 
-        wait->closed = cause == WAKE_CLOSED;
+        wait->closed = wait->closed || cause == WAKE_CLOSED;
         waiter_wake(wait->waiter, cause);
     }
 }

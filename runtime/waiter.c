@@ -141,8 +141,16 @@ enum wake waiter_park(struct waiter *w, double deadline)
     return w->cause;
 }
 
+/* Woken, but not running yet, and about to look at its descriptors again. */
+static bool looks_again(const struct waiter *w)
+{
+    return w->cause == WAKE_READY || w->cause == WAKE_DEADLINE;
+}
+
 void waiter_wake(struct waiter *w, enum wake cause)
 {
+    if (cause == WAKE_CLOSED && looks_again(w))
+        w->cause = cause;
     if (w->cause != WAKE_NONE)
         return;
     w->cause = cause;

@@ -58,7 +58,8 @@ int waiter_watch(struct waiter *w, int fd, short events);
  * descriptors are not watched any more afterwards. */
 enum wake waiter_park(struct waiter *w, double deadline);
 
-/* The first wake counts, later ones do nothing. Only in the hub's own thread. */
+/* The first wake counts, later ones do nothing; but that of a close also counts after one that
+ * would have the descriptors looked at again. Only in the hub's own thread. */
 void waiter_wake(struct waiter *w, enum wake cause);
 void waiter_fail(struct waiter *w, int error);
 

@@ -57,11 +57,35 @@ START_TEST(the_first_wake_counts)
     green_t *g = park_one(NULL);
 
     waiter_wake(parked, WAKE_READY);
-    waiter_wake(parked, WAKE_CLOSED);
+    waiter_wake(parked, WAKE_SIGNAL);
     waiter_fail(parked, EIO);
     ck_assert_int_eq(green_join(g, NULL, -1), 0);
     ck_assert_int_eq(cause, WAKE_READY);
     ck_assert_int_eq(error, 0);
+}
+END_TEST
+
+START_TEST(a_close_counts_after_readiness)
+{
+    green_t *g = park_one(NULL);
+
+    waiter_wake(parked, WAKE_READY);
+    waiter_wake(parked, WAKE_CLOSED);
+    waiter_wake(parked, WAKE_READY);
+    ck_assert_int_eq(green_join(g, NULL, -1), 0);
+    ck_assert_int_eq(cause, WAKE_CLOSED);
+}
+END_TEST
+
+START_TEST(a_close_does_not_count_after_a_failure)
+{
+    green_t *g = park_one(NULL);
+
+    waiter_fail(parked, EXDEV);
+    waiter_wake(parked, WAKE_CLOSED);
+    ck_assert_int_eq(green_join(g, NULL, -1), 0);
+    ck_assert_int_eq(cause, WAKE_FAILED);
+    ck_assert_int_eq(error, EXDEV);
 }
 END_TEST
 
@@ -150,6 +174,8 @@ int main(void)
 {
     const TTest *const tests[] = {
         the_first_wake_counts,
+        a_close_counts_after_readiness,
+        a_close_does_not_count_after_a_failure,
         a_failure_brings_its_errno,
         a_deadline_ends_it,
         one_that_is_over_before_it_begins_does_not_park,
