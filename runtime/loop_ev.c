@@ -49,6 +49,7 @@ struct loop_ev {
     ev_timer timer;
     double armed;   /* when the timer fires; INFINITY: it is stopped */
     ev_timer doubt; /* runs while some watch is assumed */
+    ev_fork anew;   /* libev is about to tell a fresh epoll set of everything */
     struct watch **watches;
     int watch_count;
     struct watch **changed; /* since the loop ran last; room for all of them */
@@ -382,7 +383,17 @@ static bool will_tell(struct watch *watch)
 
 /* libev ends the process when it tells the kernel of a descriptor that is closed, and code that we
  * do not see may have closed one since its wait began: whoever waits for it looks again. Returns
- * whether there was one. */
+ * whether it was. */
+static bool drop_if_closed(struct loop_ev *loop, int fd)
+{
+    if (fcntl(fd, F_GETFD) >= 0)
+        return false;
+    loop_forget(&loop->base, fd); /* which is a change: it is looked at once more */
+    (void)hub_ready(loop->base.hub, fd, POLLNVAL);
+    return true;
+}
+
+/* All of which libev tells the kernel now. Returns whether one was closed. */
 static bool drop_closed(struct loop_ev *loop)
 {
     bool found = false;
@@ -392,14 +403,26 @@ static bool drop_closed(struct loop_ev *loop)
         struct watch *watch = loop->changed[--loop->changed_count];
         int fd = watch->io[READ].fd;
 
-        if (!will_tell(watch) || fcntl(fd, F_GETFD) >= 0)
-            continue;
-        loop_forget(&loop->base, fd); /* which is a change: it is looked at once more */
-        (void)hub_ready(loop->base.hub, fd, POLLNVAL);
-        found = true;
+        if (will_tell(watch))
+            found |= drop_if_closed(loop, fd);
     }
     errno = saved;
     return found;
+}
+
+/* Not only after a fork: also when the kernel told of a file that libev knows nothing of, as one
+ * that is still open under another number. */
+static void before_anew(struct ev_loop *ev, ev_fork *anew, int revents)
+{
+    struct loop_ev *loop = anew->data;
+    bool found = false;
+
+    (void)revents;
+    for (int fd = 0; fd < loop->watch_count; fd++)
+        if (loop->watches[fd] != NULL && active_events(loop->watches[fd]) != 0)
+            found |= drop_if_closed(loop, fd);
+    if (found)
+        ev_async_send(ev, &loop->wake); /* somebody may be ready: do not wait */
 }
 
 static bool loop_run(struct loop *base, bool wait)
@@ -483,5 +506,9 @@ struct loop *loop_ev_create(struct hub *hub)
     loop->timer.data = loop;
     ev_timer_init(&loop->doubt, on_doubt, 0., 0.);
     loop->doubt.data = loop;
+    ev_fork_init(&loop->anew, before_anew);
+    loop->anew.data = loop;
+    ev_fork_start(loop->ev, &loop->anew);
+    ev_unref(loop->ev);
     return &loop->base;
 }

@@ -187,6 +187,24 @@ START_TEST(a_number_used_again_gets_no_old_wake_up)
 END_TEST
 
 /* Code that we do not see closes a descriptor that was watched a moment ago. */
+START_TEST(a_number_used_again_before_the_woken_one_runs)
+{
+    green_t *g;
+    int other[2];
+    char byte;
+
+    make_pair();
+    ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM, 0, other), 0);
+    ck_assert_int_eq(write(other[1], "x", 1), 1);
+    g = reader(s[0]);
+    green_sleep(0.01);
+    ck_assert_int_eq(greenify_shutdown(s[0], SHUT_RD), 0); /* this wakes it */
+    ck_assert_int_eq(greenify_dup2(other[0], s[0]), s[0]);
+    ck_assert_int_eq(outcome(g), -EBADF);
+    ck_assert_int_eq(recv(s[0], &byte, 1, MSG_DONTWAIT), 1); /* which was not for it */
+}
+END_TEST
+
 START_TEST(closed_behind_the_hub)
 {
     green_t *g;
@@ -225,6 +243,37 @@ START_TEST(closed_behind_the_hub_and_used_again)
     green_sleep(0.01);
     ck_assert_int_eq(write(s[1], "x", 1), 1);
     ck_assert_int_eq(outcome(late_reader), 1);
+}
+END_TEST
+
+/* Which leaves s[0] watched, with nobody waiting. */
+static void receive_late(void)
+{
+    green_t *g = reader(s[0]);
+
+    green_sleep(0.01);
+    ck_assert_int_eq(write(s[1], "x", 1), 1);
+    ck_assert_int_eq(outcome(g), 1);
+}
+
+/* The kernel still tells of a file under the number that it had when it was watched. libev then
+ * begins anew with all that it watches, of which some may be closed. */
+START_TEST(closed_behind_the_hub_before_libev_begins_anew)
+{
+    int closed, kept;
+
+    make_pair();
+    closed = s[0];
+    receive_late();
+    make_pair();
+    receive_late();
+    close(closed);
+    kept = fcntl(s[0], F_DUPFD, closed + 100);
+    ck_assert_int_ge(kept, 0);
+    ck_assert_int_eq(greenify_close(s[0]), 0);
+    ck_assert_int_eq(write(s[1], "x", 1), 1); /* comes to the number that was closed */
+    for (int i = 0; i < 5; i++)
+        green_sleep(0.01);
 }
 END_TEST
 
@@ -472,8 +521,10 @@ int main(void)
         dup2_over_a_waited_descriptor_wakes,
         a_shutdown_wakes,
         a_number_used_again_gets_no_old_wake_up,
+        a_number_used_again_before_the_woken_one_runs,
         closed_behind_the_hub,
         closed_behind_the_hub_and_used_again,
+        closed_behind_the_hub_before_libev_begins_anew,
         a_kill_ends_one_call_only,
         a_kill_after_the_wake_up_counts_for_the_next_wait,
         wait_fd_tells_revents_and_timeouts,
