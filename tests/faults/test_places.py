@@ -145,6 +145,49 @@ class Places(unittest.TestCase):
         self.assertEqual(len(run.stderr.splitlines()), 1, run.stderr)
         self.assertTrue(injection.told("ENOSPC", run.stderr), run.stderr)
 
+    # --- large files, on which two threads work
+
+    def large(self):
+        path = self.library("large.so")
+        extra = self.folder / "extra"
+        # Not zeros: a hole would be left out.
+        extra.write_bytes(os.urandom(1 << 16) * 512)
+        subprocess.run(["objcopy", "--add-section", f".extra={extra}", path], check=True)
+        extra.unlink()
+        return path
+
+    def inject(self, path, call, what):
+        return injection.command([path], ["-o", "/dev/null", "-e", f"trace={call}", "-e",
+                                          f"inject={call}:{what}"])
+
+    def test_a_large_file_that_cannot_be_written_or_read(self):
+        if injection.works() is not None:
+            self.skipTest(injection.works())
+        path = self.large()
+        before = states.states(self.folder)
+        for call, error, numbers in (("pwrite64", "ENOSPC", (1, 3, 9)),
+                                     ("pread64", "EIO", (20, 60, 90))):
+            for first in numbers:  # of each thread
+                with self.subTest(f"{error} from {call} {first} on"):
+                    run = self.inject(path, call, f"error={error}:when={first}+")
+                    self.assertEqual(run.returncode, 1, run.stdout + run.stderr)
+                    self.assertEqual(len(run.stderr.splitlines()), 1, run.stderr)
+                    self.assertTrue(injection.told(error, run.stderr), run.stderr)
+                    self.assertEqual(states.states(self.folder), before)
+
+    def test_a_large_file_without_a_second_thread(self):
+        if injection.works() is not None:
+            self.skipTest(injection.works())
+        path = self.large()
+        original = states.state(path)
+        self.greenify(path)
+        patched = states.state(path)
+        self.greenify("revert", path)
+        self.assertEqual(states.state(path), original)
+        run = self.inject(path, "clone3", "error=EAGAIN:when=1+")
+        self.assertEqual(run.returncode, 0, run.stderr)
+        self.assertEqual(states.state(path), patched)
+
     # --- two at once
 
     def test_two_at_once_on_one_file(self):
