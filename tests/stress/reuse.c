@@ -445,7 +445,13 @@ int main(int argc, char **argv)
             settle();
         atomic_fetch_add(&stress_progress, 1);
     }
+    for (int i = 0; i < SLOTS; i++)
+        if (slots[i] != NULL)
+            close_both(&slots[i]);
     settle();
+    for (int i = 0; i < WAITS; i++)
+        if (waits[i].flow != NULL)
+            misdelivered(&waits[i], "never ended", 0);
     stress_end("reuse: %ld rounds, %llu channels, %ld hidden closes (%ld late); ends: %ld records, "
                "%ld ends, %ld closes, %ld kills, %ld polls; at most %ld turns to a wake-up",
                stress_count, (unsigned long long)last_id, hidden_closes, late, ends[RECORD_END],
