@@ -4,9 +4,9 @@
  */
 #include "imports.h"
 
+#include "elf/versions.h"
 #include "error.h"
-#include "file.h"
-#include "versions.h"
+#include "io/file.h"
 
 #include <inttypes.h>
 #include <stdlib.h>

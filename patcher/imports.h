@@ -6,7 +6,7 @@
 #ifndef PATCHER_IMPORTS_H
 #define PATCHER_IMPORTS_H
 
-#include "image.h"
+#include "elf/image.h"
 
 struct import_relocation {
     const char *kind;

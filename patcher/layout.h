@@ -10,7 +10,7 @@
 #ifndef PATCHER_LAYOUT_H
 #define PATCHER_LAYOUT_H
 
-#include "image.h"
+#include "elf/image.h"
 
 struct layout_place {
     enum patch_layout layout;

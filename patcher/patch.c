@@ -2,15 +2,15 @@
  *
  * The way of one file: read, parse, collect, plan, rewrite, write; and back.
  */
-#include "change.h"
+#include "elf/image.h"
 #include "error.h"
-#include "file.h"
-#include "image.h"
 #include "imports.h"
+#include "io/change.h"
+#include "io/file.h"
+#include "io/sealed.h"
+#include "loader/runpath.h"
 #include "plan.h"
 #include "rewrite.h"
-#include "runpath.h"
-#include "sealed.h"
 #include "undo.h"
 
 #include <stdlib.h>

@@ -5,13 +5,13 @@
 #include "plan.h"
 
 #include "edits.h"
+#include "elf/gnu_hash.h"
+#include "elf/hash.h"
 #include "error.h"
-#include "file.h"
-#include "gnu_hash.h"
-#include "hash.h"
 #include "headers.h"
-#include "runpath.h"
-#include "sealed.h"
+#include "io/file.h"
+#include "io/sealed.h"
+#include "loader/runpath.h"
 #include "undo.h"
 
 #include <inttypes.h>

@@ -6,7 +6,7 @@
 #ifndef PATCHER_PLAN_H
 #define PATCHER_PLAN_H
 
-#include "image.h"
+#include "elf/image.h"
 #include "imports.h"
 #include "layout.h"
 

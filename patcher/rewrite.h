@@ -5,9 +5,9 @@
 #ifndef PATCHER_REWRITE_H
 #define PATCHER_REWRITE_H
 
-#include "image.h"
+#include "elf/image.h"
+#include "io/recipe.h"
 #include "plan.h"
-#include "recipe.h"
 
 /* Over image->reader; borrows from `plan`, the caller finishes *recipe. The checksums of the undo
  * record are not in it. */

@@ -8,9 +8,9 @@
 #ifndef PATCHER_UNDO_H
 #define PATCHER_UNDO_H
 
-#include "image.h"
+#include "elf/image.h"
+#include "io/recipe.h"
 #include "layout.h"
-#include "recipe.h"
 
 /* Old bytes that were overwritten: `size` of them at `offset` of the original. */
 struct undo_run {

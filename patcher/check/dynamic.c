@@ -2,10 +2,10 @@
  *
  * The dynamic section and the tables that it leads to.
  */
+#include "check/verify.h"
+#include "elf/window.h"
 #include "error.h"
-#include "file.h"
-#include "verify.h"
-#include "window.h"
+#include "io/file.h"
 
 #include <inttypes.h>
 #include <stdio.h>

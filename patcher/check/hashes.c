@@ -2,10 +2,10 @@
  *
  * Both hash tables, walked as the loader does, for every symbol that it could look for.
  */
-#include "hash.h"
+#include "elf/hash.h"
 
+#include "check/verify.h"
 #include "error.h"
-#include "verify.h"
 
 #include <inttypes.h>
 #include <stdlib.h>

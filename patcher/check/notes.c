@@ -2,8 +2,8 @@
  *
  * Notes (gABI, "Note Section"): a header of three words, the name, the description, each padded.
  */
-#include "verify.h"
-#include "window.h"
+#include "check/verify.h"
+#include "elf/window.h"
 
 #include <inttypes.h>
 #include <string.h>

@@ -3,10 +3,10 @@
  * The file against what it was. The first check is the whole proof; the others say in the words of
  * the format what must be no weaker, and hold after strip and its kin too.
  */
+#include "check/proof.h"
+#include "check/verify.h"
+#include "elf/window.h"
 #include "error.h"
-#include "proof.h"
-#include "verify.h"
-#include "window.h"
 
 #include <inttypes.h>
 #include <stdio.h>

@@ -2,8 +2,8 @@
  *
  * Whether the imports go to the runtime, and whether there is a way back.
  */
+#include "check/verify.h"
 #include "plan.h"
-#include "verify.h"
 
 #include <stdio.h>
 #include <string.h>

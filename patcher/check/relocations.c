@@ -2,8 +2,8 @@
  *
  * Relocations of every kind: each writes to memory, so that memory must be there and writable.
  */
-#include "verify.h"
-#include "window.h"
+#include "check/verify.h"
+#include "elf/window.h"
 
 #include <inttypes.h>
 

@@ -2,8 +2,8 @@
  *
  * Section headers. The loader never looks at them; debuggers, linkers and strip do.
  */
+#include "check/verify.h"
 #include "error.h"
-#include "verify.h"
 
 #include <inttypes.h>
 #include <stdlib.h>

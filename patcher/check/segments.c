@@ -2,8 +2,8 @@
  *
  * Program headers: what the loader maps, and what it is told about parts of that.
  */
-#include "verify.h"
-#include "window.h"
+#include "check/verify.h"
+#include "elf/window.h"
 
 #include <inttypes.h>
 

@@ -2,7 +2,7 @@
  *
  * .dynstr and .dynsym. A name behind .dynstr is refused before any check runs.
  */
-#include "verify.h"
+#include "check/verify.h"
 
 #include <inttypes.h>
 

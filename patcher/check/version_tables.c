@@ -3,8 +3,8 @@
  * Symbol versions (LSB, "Symbol Versioning"): the index of each symbol, and the two lists of
  * records that the indices are of. Lists that run out of the file are refused before this.
  */
-#include "hash.h"
-#include "verify.h"
+#include "check/verify.h"
+#include "elf/hash.h"
 
 #include <inttypes.h>
 #include <string.h>

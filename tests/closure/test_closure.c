@@ -3,8 +3,8 @@
  * The walk over what is needed, with a cache of the test's own. The order of the search has its own
  * test, and whole closures are walked by test_deps.py.
  */
-#include "closure.h"
 #include "fixture.h"
+#include "loader/closure.h"
 
 #include <stdio.h>
 #include <stdlib.h>

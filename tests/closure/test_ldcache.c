@@ -2,7 +2,7 @@
  *
  * The loader's cache: what ldconfig writes is found, and what nobody should write hurts nobody.
  */
-#include "ldcache.h"
+#include "loader/ldcache.h"
 #include "run_suite.h"
 
 #include <stdio.h>

@@ -4,7 +4,7 @@
  * be.
  */
 #include "fixture.h"
-#include "runpath.h"
+#include "loader/runpath.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -2,8 +2,8 @@
  *
  * Where a needed library is looked for: each station of the loader, in its order.
  */
+#include "loader/search.h"
 #include "run_suite.h"
-#include "search.h"
 
 #include <elf.h>
 #include <fcntl.h>

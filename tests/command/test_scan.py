@@ -339,7 +339,7 @@ class Whole(Scan):
 
     def test_watched_functions_are_named_once(self):
         names = re.findall(r"^WATCHED\(\w+, (\w+),",
-                           (SOURCE / "patcher/watched.def").read_text(), re.M)
+                           (SOURCE / "patcher/scan/watched.def").read_text(), re.M)
         self.assertGreater(len(names), 50)
         self.assertEqual(len(names), len(set(names)))
 

@@ -282,7 +282,7 @@ class Faults(unittest.TestCase):
         with Attempt(scenario, options) as attempt:
             run = attempt.run(injection.kill, calls[index])
             self.assertIn(run.returncode, (-9, 137), run.stderr)
-            # Between two calls a name must stand for the file: see patcher/temporary.h.
+            # Between two calls a name must stand for the file: see patcher/io/temporary.h.
             named = any(call.names_temporary for call in calls[:index])
             found = self.check_files(attempt, litter_allowed=named)
             if index <= self.first_visible:

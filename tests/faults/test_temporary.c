@@ -3,7 +3,7 @@
  * What a run that was killed left is removed by the next; what a living one holds is not.
  */
 #include "fixture.h"
-#include "temporary.h"
+#include "io/temporary.h"
 
 #include <fcntl.h>
 #include <string.h>

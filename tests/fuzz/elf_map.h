@@ -6,7 +6,7 @@
 #ifndef FUZZ_ELF_MAP_H
 #define FUZZ_ELF_MAP_H
 
-#include "codec.h"
+#include "elf/codec.h"
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -5,7 +5,7 @@
 #include "elf_mutator.h"
 
 #include "elf_map.h"
-#include "in_memory.h"
+#include "io/in_memory.h"
 
 #include <string.h>
 

@@ -4,7 +4,7 @@
  */
 #include "breakage.h"
 
-#include "in_memory.h"
+#include "io/in_memory.h"
 
 #include <string.h>
 

@@ -4,7 +4,7 @@
  */
 #include "fixture.h"
 
-#include "in_memory.h"
+#include "io/in_memory.h"
 
 #include <dirent.h>
 #include <stdio.h>

@@ -8,7 +8,7 @@
 
 #include <check.h>
 
-#include "image.h"
+#include "elf/image.h"
 #include "imports.h"
 #include "patcher.h"
 #include "plan.h"

@@ -3,8 +3,8 @@
  * Code by hand: what each machine's table of shapes and the disassembler make of it.
  */
 #include "arch/arch.h"
-#include "disasm.h"
 #include "fixture.h"
+#include "scan/disasm.h"
 
 #include <elf.h>
 #include <string.h>

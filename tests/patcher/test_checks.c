@@ -4,8 +4,8 @@
  * those that cannot help seeing the same thing. No check is without such a file.
  */
 #include "breakage.h"
+#include "check/verify.h"
 #include "fixture.h"
-#include "verify.h"
 
 #include <stdio.h>
 #include <string.h>

@@ -2,7 +2,7 @@
  *
  * Records by hand, in each of the four ways to write them.
  */
-#include "codec.h"
+#include "elf/codec.h"
 #include "fixture.h"
 
 #include <string.h>

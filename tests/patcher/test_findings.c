@@ -3,10 +3,10 @@
  * What is found in one library that has everything, and that broken code and tables do no harm.
  * tests/command/test_scan.py knows the places; here is what a sanitizer should watch.
  */
-#include "findings.h"
 #include "fixture.h"
-#include "strings.h"
-#include "values.h"
+#include "scan/findings.h"
+#include "scan/strings.h"
+#include "scan/values.h"
 
 #include <stdlib.h>
 #include <string.h>

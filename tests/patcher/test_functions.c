@@ -3,8 +3,8 @@
  * Which function covers an address: by symbols, and by what unwinding knows without them.
  */
 #include "fixture.h"
-#include "frames.h"
-#include "functions.h"
+#include "scan/frames.h"
+#include "scan/functions.h"
 
 #include <string.h>
 

@@ -3,12 +3,12 @@
  * Deterministic mutations of small fixtures through everything that reads a file. Nothing may crash
  * (the sanitizers watch), and what comes out must be sound or refused.
  */
+#include "check/proof.h"
+#include "check/verify.h"
 #include "error.h"
-#include "findings.h"
 #include "fixture.h"
-#include "in_memory.h"
-#include "proof.h"
-#include "verify.h"
+#include "io/in_memory.h"
+#include "scan/findings.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -2,8 +2,8 @@
  *
  * DT_GNU_HASH of a patched file, read as the loader reads it.
  */
+#include "elf/hash.h"
 #include "fixture.h"
-#include "hash.h"
 
 #include <string.h>
 

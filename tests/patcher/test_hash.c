@@ -2,8 +2,8 @@
  *
  * Hash functions by known values, and chains.
  */
+#include "elf/hash.h"
 #include "fixture.h"
-#include "hash.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -2,8 +2,8 @@
  *
  * Asking the dynamic loader. LD_LIBRARY_PATH, set by meson, leads to the runtime's stand-in.
  */
+#include "check/verify.h"
 #include "fixture.h"
-#include "verify.h"
 
 #include <dlfcn.h>
 #include <stdlib.h>

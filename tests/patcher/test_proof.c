@@ -3,8 +3,8 @@
  * The proof that nothing but the declared edits was made: it holds for every layout, and no other
  * byte can change without being found.
  */
+#include "check/proof.h"
 #include "fixture.h"
-#include "proof.h"
 #include "undo.h"
 
 #include <stdio.h>

@@ -3,7 +3,7 @@
  * Recipes, read and written, against a model in memory.
  */
 #include "fixture.h"
-#include "recipe.h"
+#include "io/recipe.h"
 
 #include <fcntl.h>
 #include <stdlib.h>

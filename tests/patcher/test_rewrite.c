@@ -2,9 +2,9 @@
  *
  * Pairs: each fixture and what must have changed in it, and nothing else.
  */
+#include "elf/hash.h"
+#include "elf/versions.h"
 #include "fixture.h"
-#include "hash.h"
-#include "versions.h"
 
 #include <stdio.h>
 #include <stdlib.h>

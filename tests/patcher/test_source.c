@@ -3,7 +3,7 @@
  * Reading a file piece by piece, also one that somebody else changes meanwhile.
  */
 #include "fixture.h"
-#include "source.h"
+#include "io/source.h"
 
 #include <fcntl.h>
 #include <signal.h>

@@ -4,7 +4,7 @@
  */
 #include "error.h"
 #include "fixture.h"
-#include "in_memory.h"
+#include "io/in_memory.h"
 
 #include <stdlib.h>
 #include <string.h>

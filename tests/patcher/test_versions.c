@@ -2,8 +2,8 @@
  *
  * Version records: what the symbols ask for, and lists that lie.
  */
+#include "elf/versions.h"
 #include "fixture.h"
-#include "versions.h"
 
 #include <string.h>
 

@@ -3,7 +3,7 @@
  * What a library needs, found by the names, paths and folders that it gives itself. It stands in
  * for what it needs as well, under a few names.
  */
-#include "closure.h"
+#include "loader/closure.h"
 #include "fuzz.h"
 
 void fuzz_closure(const uint8_t *bytes, size_t size)

@@ -3,13 +3,13 @@
  * Everything that looks into an image, over a buffer of the very size of the input, so that
  * AddressSanitizer sees each read behind it.
  */
-#include "image.h"
-#include "callsites.h"
+#include "elf/image.h"
+#include "check/verify.h"
 #include "fuzz.h"
 #include "imports.h"
-#include "in_memory.h"
+#include "io/in_memory.h"
 #include "plan.h"
-#include "verify.h"
+#include "scan/callsites.h"
 
 #include <stdlib.h>
 #include <string.h>

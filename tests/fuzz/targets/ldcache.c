@@ -2,7 +2,7 @@
  *
  * /etc/ld.so.cache.
  */
-#include "ldcache.h"
+#include "loader/ldcache.h"
 
 #include "fuzz.h"
 

@@ -1,0 +1,157 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * One ELF file, validated: every offset, count and length that the other modules use was
+ * checked here against the size of the file. Tables are found by PT_DYNAMIC, as the loader finds
+ * them; section headers are a help and may be missing. The only user of libelf.
+ */
+#ifndef PATCHER_IMAGE_H
+#define PATCHER_IMAGE_H
+
+#include <elf.h>
+
+#include "arch/arch.h"
+#include "elf/codec.h"
+#include "io/file.h"
+#include "patcher.h"
+
+/* A table that lies wholly inside the file. size == 0: there is none. */
+struct image_table {
+    uint64_t offset;
+    uint64_t address;
+    uint64_t size;
+};
+
+enum image_relocations {
+    IMAGE_RELA, /* DT_RELA */
+    IMAGE_PLT,  /* DT_JMPREL, of the kind that DT_PLTREL says */
+    IMAGE_REL,  /* DT_REL */
+    IMAGE_RELOCATION_TABLES,
+};
+
+struct image {
+    const uint8_t *bytes; /* borrowed; of a file only what was loaded may be touched */
+    uint64_t size;
+    const struct reader *reader; /* borrowed */
+    struct source *source;       /* owned; NULL: all of `bytes` is memory */
+    struct reader memory;        /* `reader`, in that case */
+    const struct codec *codec;
+    const struct arch *arch;
+
+    /* As ELF64 structures in the order of this machine, whatever the file has. */
+    Elf64_Ehdr header;
+    Elf64_Phdr *segments;
+    size_t segment_count;
+    Elf64_Shdr *sections; /* section_count == 0: the file has no section headers */
+    size_t section_count;
+    uint64_t section_names;      /* where they stand in the file; the last byte is NUL */
+    uint64_t section_names_size; /* 0: there are none */
+
+    uint64_t dynamic_offset;
+    Elf64_Dyn *dynamic;
+    size_t dynamic_capacity; /* entries in the segment */
+    size_t dynamic_count;    /* entries in use: the first DT_NULL stands here */
+
+    struct image_table strings; /* the last byte is NUL */
+    struct image_table symbols;
+    uint32_t symbol_count;
+    struct image_table versions; /* .gnu.version, one Elf64_Half a symbol */
+    struct image_table hash;
+    struct image_table gnu_hash;
+    struct image_table relocations[IMAGE_RELOCATION_TABLES];
+    bool plt_addends; /* relocations[IMAGE_PLT] are Elf64_Rela */
+};
+
+/* Parses `size` bytes of memory. The caller owns *out; `bytes` must outlive it. */
+PATCH_MUST_CHECK bool image_parse(const uint8_t *bytes, uint64_t size, struct image **out,
+                                  struct patch_error *error);
+
+/* Parses a file, which must outlive *out; the caller owns that. Headers, the names of sections and
+ * the dynamic segment are read at once, and nothing else stays in memory: the functions below read
+ * what they need, whoever uses image->bytes calls image_load() first. */
+PATCH_MUST_CHECK bool image_open(const struct file *file, struct image **out,
+                                 struct patch_error *error);
+PATCH_MUST_CHECK bool image_open_reader(const struct reader *reader, struct image **out,
+                                        struct patch_error *error);
+void image_destroy(struct image *image); /* accepts NULL */
+
+/* Makes `size` bytes at `offset` readable through image->bytes until they are released as often as
+ * they were loaded. PATCH_TRUNCATED when they do not lie inside the file. */
+PATCH_MUST_CHECK bool image_load(const struct image *image, uint64_t offset, uint64_t size,
+                                 struct patch_error *error);
+void image_release(const struct image *image, uint64_t offset, uint64_t size);
+
+/* The same for all dynamic tables that struct image names, once and for all; for who follows chains
+ * through them by pointer. They may be large. */
+PATCH_MUST_CHECK bool image_load_tables(const struct image *image, struct patch_error *error);
+
+/* False when a function without an error of its own could not read what it was asked for, because
+ * the file became shorter or its disk is broken; it then gave zeros. To be asked before what was
+ * read is acted upon. */
+PATCH_MUST_CHECK bool image_sound(const struct image *image, struct patch_error *error);
+
+/* How many bytes from `offset` up to `limit`, which lies inside the file, are zero. */
+PATCH_MUST_CHECK bool image_zeros(const struct image *image, uint64_t offset, uint64_t limit,
+                                  uint64_t *count, struct patch_error *error);
+
+/* Whether `count` entries of `each` bytes at `offset` lie inside the file. */
+bool image_inside(const struct image *image, uint64_t offset, uint64_t count, uint64_t each);
+
+/* Reads one record; false when it does not lie wholly inside the file. */
+PATCH_MUST_CHECK bool image_read(const struct image *image, enum codec_record record,
+                                 uint64_t offset, void *to);
+
+/* The same without decoding, of at most SOURCE_RECORD bytes, which must lie inside the file. */
+void image_copy(const struct image *image, uint64_t offset, size_t size, void *to);
+
+/* The number of `width` bytes at `offset`, which must lie inside the file. */
+uint64_t image_number(const struct image *image, uint64_t offset, size_t width);
+
+/* Place of a header in the file. */
+uint64_t image_segment_offset(const struct image *image, size_t index);
+uint64_t image_section_offset(const struct image *image, size_t index);
+
+/* Offset of `size` bytes that the loader maps at `address` from one segment's file content. */
+PATCH_MUST_CHECK bool image_offset(const struct image *image, uint64_t address, uint64_t size,
+                                   uint64_t *offset);
+
+/* A string of .dynstr, good as long as the image; NULL when `offset` lies behind its end. */
+const char *image_string(const struct image *image, uint64_t offset);
+
+/* Its first `room` - 1 bytes, terminated, without keeping it in memory; false when `offset` lies
+ * behind the end. */
+PATCH_MUST_CHECK bool image_copy_string(const struct image *image, uint64_t offset, char *to,
+                                        size_t room);
+
+Elf64_Sym image_symbol(const struct image *image, uint32_t index);
+uint64_t image_symbol_offset(const struct image *image, uint32_t index);  /* in the file */
+const char *image_symbol_name(const struct image *image, uint32_t index); /* NULL: malformed */
+
+/* The entry that the loader goes by (the last with `tag`); NULL when there is none. */
+const Elf64_Dyn *image_dynamic(const struct image *image, int64_t tag);
+uint64_t image_dynamic_offset(const struct image *image, const Elf64_Dyn *entry);
+
+/* Name by which messages know relocations[table], and the kind of its entries. */
+const char *image_relocation_name(const struct image *image, size_t table);
+enum codec_record image_relocation_record(const struct image *image, size_t table);
+
+/* Entry `index` of relocations[table]. */
+size_t image_relocation_count(const struct image *image, size_t table);
+Elf64_Rela image_relocation(const struct image *image, size_t table, size_t index);
+uint64_t image_relocation_offset(const struct image *image, size_t table, size_t index);
+
+const char *image_soname(const struct image *image); /* or NULL */
+
+/* "" when it has none. */
+const char *image_section_name(const struct image *image, size_t index);
+
+/* Whether this is a header of .dynstr, whatever its name: it may be that there are several, or that
+ * it has lost its type or flags. */
+bool image_is_string_section(const struct image *image, size_t index);
+
+/* The first of them; NULL without section headers. */
+const Elf64_Shdr *image_string_section(const struct image *image);
+
+/* First byte behind everything that the headers describe. */
+uint64_t image_end(const struct image *image);
+
+#endif

@@ -1,0 +1,336 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Address space is reserved for the whole file and given memory block by block; each block counts
+ * who holds it. Glances look into a few buffers, the latest first.
+ */
+#include "io/source.h"
+
+#include "error.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+enum {
+    BLOCK = 1 << 15,
+    BUFFERS = 24, /* of a block each, for glances */
+    KEPT = 0xff,  /* a block that is never let go */
+};
+_Static_assert((int)SOURCE_RECORD <= (int)BLOCK, "a record lies in two blocks at most");
+
+/* What is seen where there is no memory at all. */
+static const uint8_t nothing[BLOCK];
+
+struct buffer {
+    size_t block;
+    uint8_t *bytes;
+};
+
+struct source {
+    const struct reader *reader;
+    uint64_t size;
+    uint8_t *bytes;
+    size_t reserved;
+    uint8_t *blocks;                /* for each the loads that are not released, up to KEPT */
+    struct buffer buffers[BUFFERS]; /* the last used one first */
+    size_t buffer_count;
+    uint64_t seen; /* where the block of the last glance begins; UINT64_MAX: nowhere */
+    const uint8_t *seen_bytes;
+    uint8_t record[SOURCE_RECORD]; /* one that lies in two blocks */
+    bool failed;
+    struct patch_error failure; /* of the first read that failed */
+};
+
+/* --- memory ------------------------------------------------------------------------------------
+ */
+
+static size_t block_size(const struct source *source, size_t block)
+{
+    uint64_t left = source->size - (uint64_t)block * BLOCK;
+
+    return left < BLOCK ? (size_t)left : BLOCK;
+}
+
+/* Gives memory to the blocks from `first` up to `end`. */
+static bool open_blocks(struct source *source, size_t first, size_t end, struct patch_error *error)
+{
+    uint8_t *start = source->bytes + (uint64_t)first * BLOCK;
+
+    return mprotect(start, (end - first) * BLOCK, PROT_READ | PROT_WRITE) == 0 ||
+           error_system(error, "mprotect");
+}
+
+static void drop_blocks(struct source *source, size_t first, size_t end)
+{
+    uint8_t *start = source->bytes + (uint64_t)first * BLOCK;
+    size_t size = (end - first) * BLOCK;
+
+    source->seen = UINT64_MAX;
+    /* Where there is no room for one more mapping, the memory goes nevertheless. */
+    if (mmap(start, size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1,
+             0) == MAP_FAILED)
+        madvise(start, size, MADV_DONTNEED);
+}
+
+static void note_failure(struct source *source, const struct patch_error *failure)
+{
+    if (!source->failed)
+        source->failure = *failure;
+    source->failed = true;
+}
+
+static bool fill_blocks(struct source *source, size_t first, size_t end, struct patch_error *error)
+{
+    size_t size = (end - first - 1) * BLOCK + block_size(source, end - 1);
+    struct patch_error failure = {0};
+
+    if (open_blocks(source, first, end, &failure) &&
+        source->reader->read(source->reader, (uint64_t)first * BLOCK,
+                             source->bytes + (uint64_t)first * BLOCK, size, &failure))
+        return true;
+    note_failure(source, &failure);
+    if (error != NULL)
+        *error = failure;
+    return false;
+}
+
+/* --- create, destroy ---------------------------------------------------------------------------
+ */
+
+bool source_create(const struct reader *reader, struct source **out, struct patch_error *error)
+{
+    uint64_t size = reader->size;
+    uint64_t count = size / BLOCK + (size % BLOCK != 0);
+    struct source *source = calloc(1, sizeof(*source));
+
+    if (source == NULL)
+        return error_memory(error);
+    source->reader = reader;
+    source->seen = UINT64_MAX;
+    source->size = size;
+    source->reserved = (size_t)(count != 0 ? count : 1) * BLOCK;
+    source->blocks = calloc((size_t)count + 1, 1);
+    source->bytes = MAP_FAILED;
+    if (source->blocks != NULL && count <= SIZE_MAX / BLOCK)
+        source->bytes = mmap(NULL, source->reserved, PROT_NONE,
+                             MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (source->bytes == MAP_FAILED) {
+        source_destroy(source);
+        return error_memory(error);
+    }
+    *out = source;
+    return true;
+}
+
+void source_destroy(struct source *source)
+{
+    if (source == NULL)
+        return;
+    for (size_t i = 0; i < source->buffer_count; i++)
+        free(source->buffers[i].bytes);
+    if (source->bytes != MAP_FAILED)
+        munmap(source->bytes, source->reserved);
+    free(source->blocks);
+    free(source);
+}
+
+const uint8_t *source_bytes(const struct source *source)
+{
+    return source->bytes;
+}
+
+/* --- load, release -----------------------------------------------------------------------------
+ */
+
+static size_t end_block(uint64_t offset, uint64_t size)
+{
+    return (size_t)((offset + size - 1) / BLOCK) + 1;
+}
+
+/* Reads what is missing; on failure what was read for nobody goes again. */
+static bool complete(struct source *source, size_t first, size_t end, struct patch_error *error)
+{
+    for (size_t at = first; at < end;) {
+        size_t next = at + 1;
+        if (source->blocks[at] != 0) {
+            at++;
+            continue;
+        }
+        while (next < end && source->blocks[next] == 0)
+            next++;
+        if (!fill_blocks(source, at, next, error)) {
+            for (size_t i = first; i < next; i++)
+                if (source->blocks[i] == 0)
+                    drop_blocks(source, i, i + 1);
+            return false;
+        }
+        at = next;
+    }
+    return true;
+}
+
+bool source_load(struct source *source, uint64_t offset, uint64_t size, struct patch_error *error)
+{
+    if (size == 0)
+        return true;
+    size_t end = end_block(offset, size);
+    if (!complete(source, (size_t)(offset / BLOCK), end, error))
+        return false;
+    for (size_t i = (size_t)(offset / BLOCK); i < end; i++)
+        if (source->blocks[i] != KEPT)
+            source->blocks[i]++;
+    return true;
+}
+
+bool source_keep(struct source *source, uint64_t offset, uint64_t size, struct patch_error *error)
+{
+    if (size == 0)
+        return true;
+    size_t end = end_block(offset, size);
+    if (!complete(source, (size_t)(offset / BLOCK), end, error))
+        return false;
+    for (size_t i = (size_t)(offset / BLOCK); i < end; i++)
+        source->blocks[i] = KEPT;
+    return true;
+}
+
+void source_release(struct source *source, uint64_t offset, uint64_t size)
+{
+    size_t first = (size_t)(offset / BLOCK);
+    size_t end = size != 0 ? end_block(offset, size) : first;
+
+    /* Neighbours that become free go in one call. */
+    for (size_t i = first; i < end; i++) {
+        uint8_t *block = &source->blocks[i];
+        bool last = *block == 1;
+        if (*block != KEPT && *block != 0)
+            --*block;
+        if (last)
+            continue;
+        if (first < i)
+            drop_blocks(source, first, i);
+        first = i + 1;
+    }
+    if (first < end)
+        drop_blocks(source, first, end);
+}
+
+/* --- glances -----------------------------------------------------------------------------------
+ */
+
+/* The buffer of a block, which is moved to the front; one that was used long ago gives way. */
+static struct buffer *use_buffer(struct source *source, size_t block, bool *found)
+{
+    struct buffer used = {block, NULL};
+    size_t i = 0;
+
+    while (i < source->buffer_count && source->buffers[i].block != block)
+        i++;
+    *found = i < source->buffer_count;
+    if (!*found && source->buffer_count < BUFFERS) {
+        used.bytes = malloc(BLOCK);
+        if (used.bytes == NULL && source->buffer_count == 0)
+            return NULL;
+        source->buffer_count += used.bytes != NULL;
+    }
+    i = i < source->buffer_count ? i : source->buffer_count - 1;
+    if (used.bytes == NULL)
+        used.bytes = source->buffers[i].bytes;
+    memmove(source->buffers + 1, source->buffers, i * sizeof(used));
+    source->buffers[0] = used;
+    return &source->buffers[0];
+}
+
+static const uint8_t *look_at_block(struct source *source, size_t block)
+{
+    struct patch_error error = {0};
+    bool found;
+
+    if (source->blocks[block] != 0)
+        return source->bytes + (uint64_t)block * BLOCK;
+    if (source->buffer_count > 0 && source->buffers[0].block == block)
+        return source->buffers[0].bytes;
+    struct buffer *buffer = use_buffer(source, block, &found);
+    if (found)
+        return buffer->bytes;
+    if (buffer != NULL && source->reader->read(source->reader, (uint64_t)block * BLOCK,
+                                               buffer->bytes, block_size(source, block), &error))
+        return buffer->bytes;
+    if (buffer != NULL)
+        memset(buffer->bytes, 0, BLOCK);
+    else
+        error_memory(&error);
+    note_failure(source, &error);
+    return buffer != NULL ? buffer->bytes : nothing;
+}
+
+const uint8_t *source_glance(struct source *source, uint64_t offset, uint64_t size)
+{
+    /* Tables are mostly gone over in order. */
+    if (offset >= source->seen && offset + size <= source->seen + BLOCK)
+        return source->seen_bytes + (offset - source->seen);
+    size_t first = (size_t)(offset / BLOCK);
+    size_t last = (size_t)((offset + size - 1) / BLOCK);
+    size_t head = (size_t)((uint64_t)last * BLOCK - offset);
+
+    if (first == last) {
+        source->seen_bytes = look_at_block(source, first);
+        source->seen = (uint64_t)first * BLOCK;
+        return source->seen_bytes + offset % BLOCK;
+    }
+    source->seen = UINT64_MAX;
+    memcpy(source->record, look_at_block(source, first) + offset % BLOCK, head);
+    memcpy(source->record + head, look_at_block(source, last), (size_t)size - head);
+    return source->record;
+}
+
+void source_copy(struct source *source, uint64_t offset, uint64_t size, void *to)
+{
+    struct patch_error error = {0};
+
+    if (source->reader->read(source->reader, offset, to, size, &error))
+        return;
+    memset(to, 0, size);
+    note_failure(source, &error);
+}
+
+/* --- strings -----------------------------------------------------------------------------------
+ */
+
+/* Read-only memory costs nothing, so that this works where there is none left. */
+static void show_zeros(struct source *source, size_t block)
+{
+    void *start = source->bytes + (uint64_t)block * BLOCK;
+
+    if (mmap(start, BLOCK, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1,
+             0) == MAP_FAILED)
+        mprotect(start, BLOCK, PROT_READ);
+}
+
+static void fill_somehow(struct source *source, size_t block)
+{
+    if (!fill_blocks(source, block, block + 1, NULL))
+        show_zeros(source, block);
+}
+
+void source_keep_string(struct source *source, uint64_t offset, uint64_t end)
+{
+    while (offset < end) {
+        size_t block = (size_t)(offset / BLOCK);
+        uint64_t next = ((uint64_t)block + 1) * BLOCK;
+        next = next < end ? next : end;
+        if (source->blocks[block] == 0)
+            fill_somehow(source, block);
+        source->blocks[block] = KEPT;
+        if (memchr(source->bytes + offset, '\0', next - offset) != NULL)
+            return;
+        offset = next;
+    }
+}
+
+bool source_sound(const struct source *source, struct patch_error *error)
+{
+    if (source->failed && error != NULL)
+        *error = source->failure;
+    return !source->failed;
+}
