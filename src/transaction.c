@@ -284,6 +284,15 @@ void transaction_commit(struct transaction *transaction)
     }
 }
 
+/* What stops one file stops each that follows in the same way. */
+static bool is_exhausted(const struct transaction_file *file)
+{
+    int number = file->error.system_error;
+
+    return file->state == TRANSACTION_FAILED && file->error.code == PATCH_SYSTEM &&
+           (number == EMFILE || number == ENFILE || number == ENOSPC || number == EDQUOT);
+}
+
 void transaction_prepare_all(struct transaction *transaction, const struct settings *settings,
                              transaction_prepare *prepare, struct transaction_hold *hold)
 {
@@ -295,6 +304,8 @@ void transaction_prepare_all(struct transaction *transaction, const struct setti
         if (transaction->files[i].state == TRANSACTION_READY)
             prepare_file(&transaction->files[i], settings, prepare);
         transaction->interrupted = is_interrupted(&hold->ending);
+        if (is_exhausted(&transaction->files[i]))
+            break;
     }
     progress_end(&progress);
 }

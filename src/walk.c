@@ -66,6 +66,10 @@ static bool take_entry(struct walk *walk, const FTSENT *entry, struct report *re
 {
     bool kept = true;
 
+    if (entry->fts_level == FTS_ROOTLEVEL &&
+        (entry->fts_info == FTS_F || entry->fts_info == FTS_DEFAULT))
+        return report_stop(report, entry->fts_path, PATCH_SYSTEM, "cannot be read: %s",
+                           strerror(ENOTDIR));
     switch (entry->fts_info) {
     case FTS_F:
         if (is_record(entry))

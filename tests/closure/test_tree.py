@@ -236,12 +236,16 @@ class Tree(Case):
         for i in range(60):
             shutil.copy(one, self.site / f"copy{i}.so")
         before = snapshot(self.site)
-        script = f"ulimit -Hn 40 && exec {COMMAND} tree -q {self.site}"
+        script = f"ulimit -n 40 && exec {COMMAND} tree -q {self.site}"
         run = subprocess.run(["bash", "-c", script], capture_output=True, text=True)
         self.assertEqual(run.returncode, 1, run.stderr)
+        self.assertEqual(run.stderr.count("Too many open files"), 1, run.stderr)
         self.assertEqual(snapshot(self.site), before)
 
     def test_folder_that_is_none(self):
+        for path in (self.library("one.so"), "/dev/null"):
+            self.assertIn("Not a directory", self.greenify("tree", path, status=1).stderr)
+            os.path.isfile(path) and os.remove(path)
         self.assertIn("cannot be read", self.greenify("tree", "/nonexistent", status=1).stderr)
         self.greenify("tree", status=2)
         self.greenify("tree", self.site, self.site, status=2)
