@@ -10,6 +10,17 @@
 
 #include <string.h>
 
+static bool share_bytes(const struct image_table *a, const struct image_table *b)
+{
+    return a->offset < b->offset + b->size && b->offset < a->offset + a->size;
+}
+
+/* Notes and the initial content of thread-local storage are data, which nobody changes. */
+static bool is_data(const Elf64_Phdr *s)
+{
+    return s->p_type == PT_NOTE || s->p_type == PT_TLS;
+}
+
 /* Of those that are changed each must stand alone: what is written into one would be read by
  * another. Relocations may share theirs with each other, as DT_RELA often holds those of DT_JMPREL.
  */
@@ -31,11 +42,17 @@ static bool tables_stand_apart(const struct image *image)
         image->relocations[IMAGE_REL],
     };
 
-    for (size_t i = 0; i < CHANGED; i++)
+    for (size_t i = 0; i < CHANGED; i++) {
         for (size_t k = i + 1; k < sizeof(tables) / sizeof(tables[0]); k++)
-            if (tables[i].offset < tables[k].offset + tables[k].size &&
-                tables[k].offset < tables[i].offset + tables[i].size)
+            if (share_bytes(&tables[i], &tables[k]))
                 return false;
+        for (size_t k = 0; k < image->segment_count; k++) {
+            const Elf64_Phdr *s = &image->segments[k];
+            const struct image_table data = {.offset = s->p_offset, .size = s->p_filesz};
+            if (is_data(s) && share_bytes(&tables[i], &data))
+                return false;
+        }
+    }
     return true;
 }
 
