@@ -55,7 +55,9 @@ bool digest_file(const char *path, char text[DIGEST_TEXT], uint64_t *size)
         if (n > 0)
             digest_update(&digest, part, (size_t)n);
     } while (n > 0 || (n < 0 && errno == EINTR));
+    int failure = errno;
     close(fd);
+    errno = failure;
     digest_finish(&digest, text);
     *size = digest.size;
     return n == 0;

@@ -140,13 +140,21 @@ static bool sum_of_change(const struct patch_change *change, char sum[DIGEST_TEX
     return true;
 }
 
+static bool sum_of_file(const char *path, char sum[DIGEST_TEXT], uint64_t *size)
+{
+    if (digest_file(path, sum, size))
+        return true;
+    message(path, "cannot be read: %s", strerror(errno));
+    return false;
+}
+
 /* Of the file as it will be. */
 static bool new_sum(const struct transaction_file *file, char sum[DIGEST_TEXT], uint64_t *size)
 {
     struct patch_error error;
 
     if (file->change == NULL)
-        return digest_file(file->input, sum, size);
+        return sum_of_file(file->input, sum, size);
     if (sum_of_change(file->change, sum, size, &error))
         return true;
     message_failure(file->input, &error);
@@ -171,18 +179,22 @@ static bool original_sum(const struct transaction_file *file, const struct setti
 }
 
 /* Whether the row told the truth about the file as it is still, or was before an earlier run. Only
- * SHA-256 can be judged. */
-static bool held(const struct record_row *row, const struct transaction_file *file,
-                 const struct settings *settings)
+ * SHA-256 can be judged. False, after a message, when the file cannot be read. */
+static bool judge_row(const struct record_row *row, const struct transaction_file *file,
+                      const struct settings *settings, bool *held)
 {
     char sum[DIGEST_TEXT];
     uint64_t size;
 
     if (strncmp(row->hash, DIGEST_PREFIX, strlen(DIGEST_PREFIX)) != 0)
-        return file->change != NULL;
-    if (file->change != NULL)
-        return digest_file(file->input, sum, &size) && strcmp(sum, row->hash) == 0;
-    return original_sum(file, settings, sum) && strcmp(sum, row->hash) == 0;
+        *held = file->change != NULL;
+    else if (file->change == NULL)
+        *held = original_sum(file, settings, sum) && strcmp(sum, row->hash) == 0;
+    else if (sum_of_file(file->input, sum, &size))
+        *held = strcmp(sum, row->hash) == 0;
+    else
+        return false;
+    return true;
 }
 
 static bool update_row(struct installed_record *entry, struct record_row *row,
@@ -190,12 +202,15 @@ static bool update_row(struct installed_record *entry, struct record_row *row,
 {
     char sum[DIGEST_TEXT];
     uint64_t size;
+    bool held;
 
     if (!new_sum(file, sum, &size))
         return false;
     if (strcmp(sum, row->hash) == 0)
         return true;
-    if (!held(row, file, settings)) {
+    if (!judge_row(row, file, settings, &held))
+        return false;
+    if (!held) {
         if (file->change != NULL)
             message(entry->path, "its row for %s did not hold before, and is left as it is",
                     row->path);
