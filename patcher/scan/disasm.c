@@ -37,9 +37,9 @@ static bool open_decoder(struct disasm *disasm, uint16_t machine)
         if (row->machine != machine)
             continue;
         disasm->describe = row->describe;
-        return cs_open(row->arch, row->mode, &disasm->handle) == CS_ERR_OK &&
-               cs_open(row->arch, row->mode, &disasm->brief) == CS_ERR_OK &&
-               cs_option(disasm->handle, CS_OPT_DETAIL, CS_OPT_ON) == CS_ERR_OK;
+        return capstone.open(row->arch, row->mode, &disasm->handle) == CS_ERR_OK &&
+               capstone.open(row->arch, row->mode, &disasm->brief) == CS_ERR_OK &&
+               capstone.option(disasm->handle, CS_OPT_DETAIL, CS_OPT_ON) == CS_ERR_OK;
     }
     return false;
 }
@@ -51,12 +51,16 @@ bool disasm_create(const struct arch *arch, struct disasm **out, struct patch_er
     *out = NULL;
     if (disasm == NULL)
         return error_memory(error);
+    if (!capstone_load(error)) {
+        disasm_destroy(disasm);
+        return false;
+    }
     if (!open_decoder(disasm, arch->machine)) {
         disasm_destroy(disasm);
         return error_set(error, PATCH_UNSUPPORTED_MACHINE, "no disassembler for %s", arch->name);
     }
     disasm->mnemonics = arch->code->mnemonics;
-    disasm->instruction = cs_malloc(disasm->handle);
+    disasm->instruction = capstone.malloc(disasm->handle);
     if (disasm->instruction == NULL) {
         disasm_destroy(disasm);
         return error_memory(error);
@@ -70,17 +74,17 @@ void disasm_destroy(struct disasm *disasm)
     if (disasm == NULL)
         return;
     if (disasm->instruction != NULL)
-        cs_free(disasm->instruction, 1);
+        capstone.free(disasm->instruction, 1);
     if (disasm->handle != 0)
-        cs_close(&disasm->handle);
+        capstone.close(&disasm->handle);
     if (disasm->brief != 0)
-        cs_close(&disasm->brief);
+        capstone.close(&disasm->brief);
     free(disasm);
 }
 
 static bool decode(struct disasm *disasm, const uint8_t *code, size_t size, uint64_t address)
 {
-    return cs_disasm_iter(disasm->handle, &code, &size, &address, disasm->instruction);
+    return capstone.disasm_iter(disasm->handle, &code, &size, &address, disasm->instruction);
 }
 
 const char *disasm_kind(struct disasm *disasm, const uint8_t *code, size_t size, uint64_t address)
@@ -95,7 +99,7 @@ const char *disasm_kind(struct disasm *disasm, const uint8_t *code, size_t size,
 
 size_t disasm_size(struct disasm *disasm, const uint8_t *code, size_t size, uint64_t address)
 {
-    bool decoded = cs_disasm_iter(disasm->brief, &code, &size, &address, disasm->instruction);
+    bool decoded = capstone.disasm_iter(disasm->brief, &code, &size, &address, disasm->instruction);
 
     return decoded ? disasm->instruction->size : 0;
 }
@@ -109,7 +113,7 @@ bool disasm_step(struct disasm *disasm, const uint8_t *code, size_t size, uint64
                                  .to = ARCH_NOWHERE,
                                  .from = ARCH_NOWHERE,
                                  .calls = ARCH_NOWHERE};
-    step->forbidden = cs_insn_group(disasm->handle, disasm->instruction, CS_GRP_PRIVILEGE);
+    step->forbidden = capstone.insn_group(disasm->handle, disasm->instruction, CS_GRP_PRIVILEGE);
     disasm->describe(disasm->handle, disasm->instruction, step);
     return true;
 }
@@ -122,7 +126,7 @@ void disasm_lose_written(csh handle, const cs_insn *instruction, int (*value_of)
     uint8_t read_count, written_count;
     cs_regs read, written;
 
-    if (cs_regs_access(handle, instruction, read, &read_count, written, &written_count) !=
+    if (capstone.regs_access(handle, instruction, read, &read_count, written, &written_count) !=
         CS_ERR_OK) {
         step->lost = UINT64_MAX;
         return;

@@ -153,6 +153,6 @@ void disasm_arm64(csh handle, const cs_insn *instruction, struct disasm_step *st
             return;
         }
     }
-    if (cs_insn_group(handle, instruction, CS_GRP_JUMP))
+    if (capstone.insn_group(handle, instruction, CS_GRP_JUMP))
         branch(instruction, detail, step);
 }

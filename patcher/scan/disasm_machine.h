@@ -5,8 +5,7 @@
 #ifndef PATCHER_DISASM_MACHINE_H
 #define PATCHER_DISASM_MACHINE_H
 
-#include <capstone/capstone.h>
-
+#include "scan/capstone_library.h"
 #include "scan/disasm.h"
 
 #define DISASM_BIT(value) ((uint64_t)1 << (value))

@@ -199,7 +199,7 @@ void disasm_x86(csh handle, const cs_insn *instruction, struct disasm_step *step
         }
     }
     /* the rest that jumps does so on a condition, or a count: loop, jrcxz */
-    if (cs_insn_group(handle, instruction, CS_GRP_JUMP) && detail->op_count == 1 &&
+    if (capstone.insn_group(handle, instruction, CS_GRP_JUMP) && detail->op_count == 1 &&
         detail->operands[0].type == X86_OP_IMM) {
         step->flow = DISASM_BRANCH;
         step->target = (uint64_t)detail->operands[0].imm;

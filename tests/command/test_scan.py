@@ -3,6 +3,7 @@
 
 import collections
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -336,6 +337,17 @@ class Whole(Scan):
                             "unsigned doze(void) { return sleep(1) + 1; }")
         self.assertEqual(self.scan(path)["findings"], [])
         self.assertIsNone(self.scan(path)["refusal"])
+
+    def test_only_scan_needs_the_disassembler(self):
+        path = self.library("a.so", "#include <unistd.h>\n"
+                            "unsigned doze(void) { return sleep(1) + 1; }")
+        (self.folder / "libcapstone.so.4").touch()
+        without = dict(os.environ, LD_LIBRARY_PATH=str(self.folder))
+        self.assert_one_message(self.greenify("scan", path, status=1, env=without), path, "[load]")
+        self.greenify(path, env=without)
+        self.greenify("verify", path, env=without)
+        self.greenify("revert", path, env=without)
+        self.greenify("scan", path)
 
     def test_watched_functions_are_named_once(self):
         names = re.findall(r"^WATCHED\(\w+, (\w+),",
