@@ -119,11 +119,16 @@ def calls(arguments, options=(), **keywords):
     return run, found
 
 
+def injected(options):
+    """Names of the calls that these options for strace are about."""
+    return [option.split("=")[1].split(":")[0] for option in options if option[:7] == "inject="]
+
+
 def inject(call, what, arguments, options=(), **keywords):
     """`options` may inject something else into calls of another name."""
-    others = [option.split("=")[1].split(":")[0] for option in options if option[:7] == "inject="]
-    return command(arguments, ["-o", "/dev/null", "-e", f"trace={','.join([call.name, *others])}",
-                               "-e", f"inject={call.name}:{what}:when={call.number}", *options],
+    names = ",".join([call.name, *injected(options)])
+    return command(arguments, ["-o", "/dev/null", "-e", f"trace={names}", "-e",
+                               f"inject={call.name}:{what}:when={call.number}", *options],
                    **keywords)
 
 

@@ -37,6 +37,7 @@ def setUpModule():
 class Scenario:
     """What is there before, and the command: `folder` is where all files are."""
 
+    skips = False  # leaves out what cannot be read, and does the rest
     patient = True  # repeats what EINTR ended
     copies = False  # whoever makes a copy may own it, and keeps the attributes that he may set
 
@@ -115,6 +116,8 @@ def record_row(name, contents):
 class Tree(Scenario):
     """Two libraries and the RECORD that lists them."""
 
+    skips = True
+
     def prepare(self, folder):
         package = folder / "package"
         information = folder / "package-1.0.dist-info"
@@ -188,11 +191,12 @@ def at_most(number, calls):
     return kept
 
 
-def choose(calls, thorough):
+def choose(calls, scenario, thorough):
     """At which calls to kill, and at which to fail."""
+    changing = [call for call in calls if call.changes]
     if os.environ.get("FAULTS") == "all":
-        return set(calls), set(calls)
-    changing = at_most(9, thin_out([call for call in calls if call.changes]))
+        return set(calls), set(changing if scenario.skips else calls)
+    changing = at_most(9, thin_out(changing))
     others = at_most(3, [call for call in calls if not call.changes]) if thorough else []
     return set(changing), set(changing + others)
 
@@ -320,7 +324,8 @@ class Faults(unittest.TestCase):
     def everywhere(self, scenario, options=(), thorough=False):
         """Two at a time: this machine has something else to do, too."""
         calls = self.learn(scenario, options)
-        killing, failing = choose(calls, thorough)
+        ours = [call for call in calls if call.name not in injection.injected(options)]
+        killing, failing = choose(ours, scenario, thorough)
         with concurrent.futures.ThreadPoolExecutor(2) as pool:
             runs = []
             for index, call in enumerate(calls):
