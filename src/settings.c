@@ -10,6 +10,7 @@
 #include "option.h"
 #include "report.h"
 
+#include <errno.h>
 #include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -248,8 +249,10 @@ static bool is_folder(const char *path)
 
 bool settings_places_serve(const struct settings *settings, struct report *report)
 {
+    errno = 0;
     if (settings->folder != NULL && !is_folder(settings->folder))
-        return report_stop(report, settings->folder, PATCH_TARGET, "is no folder to write to");
+        return report_stop(report, settings->folder, PATCH_TARGET, "is no folder to write to%s%s",
+                           errno != 0 ? ": " : "", errno != 0 ? strerror(errno) : "");
     if (settings->output != NULL && is_folder(settings->output))
         return report_stop(report, settings->output, PATCH_TARGET,
                            "is a folder; -d writes into one");
