@@ -92,10 +92,10 @@ def works():
     return None if run.returncode == 0 else f"strace cannot be used here: {run.stderr.strip()}"
 
 
-def command(arguments, options=(), **keywords):
+def command(arguments, options=(), program=COMMAND, **keywords):
     """The command, under strace where there are options for that."""
     tracer = ["strace", "-f", "-qq", *options] if options else []
-    return subprocess.run([*tracer, COMMAND, *map(str, arguments)], capture_output=True, text=True,
+    return subprocess.run([*tracer, program, *map(str, arguments)], capture_output=True, text=True,
                           errors="replace", stdin=subprocess.DEVNULL, timeout=60, **keywords)
 
 

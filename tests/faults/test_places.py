@@ -36,6 +36,14 @@ class Places(unittest.TestCase):
         self.assertEqual(run.returncode, status, run.stdout + run.stderr)
         return run
 
+    def greenify_as(self, user, *arguments, **options):
+        """As somebody who may not look into the folder that the command was built in."""
+        with tempfile.TemporaryDirectory(prefix="greenify-command-") as folder:
+            program = shutil.copy(injection.COMMAND, folder)
+            os.chmod(folder, 0o755)
+            return self.greenify(*arguments, program=program, cwd=folder, user=user, group=user,
+                                 extra_groups=[], **options)
+
     def assert_only_contents_differ(self, before, after):
         self.assertNotEqual(before[0], after[0])
         self.assertEqual(before[1:], after[1:])
@@ -101,8 +109,7 @@ class Places(unittest.TestCase):
     def test_a_folder_that_may_not_be_written(self):
         path = self.library()
         before = states.states(self.folder)
-        nobody = {"user": states.NOBODY, "group": states.NOBODY, "extra_groups": []}
-        run = self.greenify(path, status=1, **nobody)
+        run = self.greenify_as(states.NOBODY, path, status=1)
         self.assertEqual(len(run.stderr.splitlines()), 1)
         self.assertTrue(injection.told("EACCES", run.stderr), run.stderr)
         self.assertEqual(states.states(self.folder), before)
@@ -115,7 +122,7 @@ class Places(unittest.TestCase):
         target = self.folder / "copies"
         target.mkdir()
         os.chown(target, 12345, 12345)
-        self.greenify("-d", target, path, user=12345, group=12345, extra_groups=[])
+        self.greenify_as(12345, "-d", target, path)
         status = (target / "a.so").stat()
         self.assertEqual((status.st_uid, status.st_mode & 0o7777), (12345, 0o755))
         attributes = os.listxattr(target / "a.so")
