@@ -53,7 +53,7 @@ class Fuzz:
         with tempfile.TemporaryDirectory(prefix="greenify-fuzz-", dir=memory) as folder:
             environment = dict(os.environ, FUZZ_FOLDER=folder,
                                FUZZ_RUNTIME=str(SEEDS / "libgreen.so.1"),
-                               ASAN_OPTIONS="detect_leaks=1", LC_ALL="C")
+                               ASAN_OPTIONS="detect_leaks=1:quarantine_size_mb=64", LC_ALL="C")
             # Standard output is what the verbs print; standard error is the log.
             return subprocess.run(
                 [FUZZ, f"--target={self.name}", *LIMITS, f"-artifact_prefix={self.artifacts}/",
