@@ -16,8 +16,8 @@
 
 struct capstone capstone;
 
-static pthread_once_t once = PTHREAD_ONCE_INIT;
-static char failure[160]; /* "" once all functions were found */
+static pthread_once_t capstone_once = PTHREAD_ONCE_INIT;
+static char capstone_failure[160]; /* "" once all functions were found */
 
 static void load(void)
 {
@@ -29,11 +29,12 @@ static void load(void)
     CAPSTONE_FUNCTIONS(CAPSTONE_FIND)
 #undef CAPSTONE_FIND
     if (!found)
-        snprintf(failure, sizeof(failure), "%s", dlerror());
+        snprintf(capstone_failure, sizeof(capstone_failure), "%s", dlerror());
 }
 
 bool capstone_load(struct patch_error *error)
 {
-    pthread_once(&once, load);
-    return failure[0] == '\0' || error_set(error, PATCH_LOAD, "no disassembler: %s", failure);
+    pthread_once(&capstone_once, load);
+    return capstone_failure[0] == '\0' ||
+           error_set(error, PATCH_LOAD, "no disassembler: %s", capstone_failure);
 }
