@@ -44,9 +44,9 @@ static bool system_failed(struct patch_error *error, const char *what)
 /* The archive's own words may name the temporary file, but not why. */
 static const char *reason_of(struct archive *archive)
 {
-    int number = archive_errno(archive);
+    int number = libarchive.archive_errno(archive);
 
-    return number > 0 ? strerror(number) : archive_error_string(archive);
+    return number > 0 ? strerror(number) : libarchive.archive_error_string(archive);
 }
 
 static bool write_failed(struct passage *passage, struct patch_error *error)
@@ -62,11 +62,11 @@ static bool write_failed(struct passage *passage, struct patch_error *error)
 static bool read_block(struct passage *passage, const char *name, size_t *size,
                        struct patch_error *error)
 {
-    la_ssize_t n = archive_read_data(passage->from, passage->block, BLOCK);
+    la_ssize_t n = libarchive.archive_read_data(passage->from, passage->block, BLOCK);
 
     if (n < 0)
         return wheel_refuse(error, PATCH_PACKAGE, "'%.120s' cannot be unpacked: %s", name,
-                            archive_error_string(passage->from));
+                            libarchive.archive_error_string(passage->from));
     *size = (size_t)n;
     passage->unpacked += *size;
     if (passage->unpacked > wheel_limit(passage->copy->settings))
@@ -77,7 +77,7 @@ static bool read_block(struct passage *passage, const char *name, size_t *size,
 static bool write_block(struct passage *passage, const void *bytes, size_t size,
                         struct patch_error *error)
 {
-    return archive_write_data(passage->to, bytes, size) == (la_ssize_t)size ||
+    return libarchive.archive_write_data(passage->to, bytes, size) == (la_ssize_t)size ||
            write_failed(passage, error);
 }
 
@@ -106,7 +106,7 @@ static bool pass_on(struct passage *passage, struct archive_entry *entry, const 
     struct digest digest;
 
     digest_init(&digest);
-    if (archive_write_header(passage->to, entry) != ARCHIVE_OK)
+    if (libarchive.archive_write_header(passage->to, entry) != ARCHIVE_OK)
         return write_failed(passage, error);
     while (size > 0) {
         digest_update(&digest, passage->block, size);
@@ -114,10 +114,10 @@ static bool pass_on(struct passage *passage, struct archive_entry *entry, const 
             !read_block(passage, name, &size, error))
             return false;
     }
-    if (archive_entry_filetype(entry) == AE_IFDIR)
+    if (libarchive.archive_entry_filetype(entry) == AE_IFDIR)
         return true;
     digest_finish(&digest, sum);
-    return check_row(passage, name, sum, digest.size, archive_entry_size(entry), error);
+    return check_row(passage, name, sum, digest.size, libarchive.archive_entry_size(entry), error);
 }
 
 /* --- libraries -------------------------------------------------------------------------------- */
@@ -143,7 +143,8 @@ static bool unpack(struct passage *passage, struct archive_entry *entry, const c
     if (fclose(file) != 0 && done)
         done = system_failed(error, "a temporary file cannot be written");
     digest_finish(&digest, sum);
-    return done && check_row(passage, name, sum, digest.size, archive_entry_size(entry), error);
+    return done &&
+           check_row(passage, name, sum, digest.size, libarchive.archive_entry_size(entry), error);
 }
 
 /* Appends the file at `path` as `entry`, whose size is set here, and gives its sum. */
@@ -163,8 +164,8 @@ static bool write_file(struct passage *passage, struct archive_entry *entry, con
         return false;
     }
     digest_init(&digest);
-    archive_entry_set_size(entry, status.st_size);
-    if (archive_write_header(passage->to, entry) != ARCHIVE_OK)
+    libarchive.archive_entry_set_size(entry, status.st_size);
+    if (libarchive.archive_write_header(passage->to, entry) != ARCHIVE_OK)
         done = write_failed(passage, error);
     while (done && (n = fread(passage->block, 1, BLOCK, file)) > 0) {
         digest_update(&digest, passage->block, n);
@@ -319,16 +320,16 @@ static bool pass_library(struct passage *passage, struct archive_entry *entry, c
 static struct archive_entry *new_entry(const struct wheel_copy *copy, const char *name, mode_t mode,
                                        struct patch_error *error)
 {
-    struct archive_entry *entry = archive_entry_new();
+    struct archive_entry *entry = libarchive.archive_entry_new();
 
     if (entry == NULL) {
         wheel_refuse(error, PATCH_MEMORY, "out of memory");
         return NULL;
     }
-    archive_entry_set_pathname(entry, name);
-    archive_entry_set_filetype(entry, AE_IFREG);
-    archive_entry_set_perm(entry, mode);
-    archive_entry_set_mtime(entry, copy->time, 0);
+    libarchive.archive_entry_set_pathname(entry, name);
+    libarchive.archive_entry_set_filetype(entry, AE_IFREG);
+    libarchive.archive_entry_set_perm(entry, mode);
+    libarchive.archive_entry_set_mtime(entry, copy->time, 0);
     return entry;
 }
 
@@ -382,7 +383,7 @@ static bool add_library(struct passage *passage, const char *from, const char *b
         return false;
     done = prepare_runtime(copy, from, path, &made, error) &&
            write_file(passage, entry, made, sum, &written, error);
-    archive_entry_free(entry);
+    libarchive.archive_entry_free(entry);
     if (done && (!record_add(&copy->list->record, name, sum, written) || !keep_added(copy, name)))
         done = wheel_refuse(error, PATCH_MEMORY, "out of memory");
     return done;
@@ -419,10 +420,11 @@ static bool write_record(struct passage *passage, struct patch_error *error)
         free(text);
         return false;
     }
-    archive_entry_set_size(entry, (la_int64_t)size);
-    done = archive_write_header(passage->to, entry) == ARCHIVE_OK || write_failed(passage, error);
+    libarchive.archive_entry_set_size(entry, (la_int64_t)size);
+    done = libarchive.archive_write_header(passage->to, entry) == ARCHIVE_OK ||
+           write_failed(passage, error);
     done = done && write_block(passage, text, size, error);
-    archive_entry_free(entry);
+    libarchive.archive_entry_free(entry);
     free(text);
     return done;
 }
@@ -438,12 +440,13 @@ static bool pass_entry(struct passage *passage, struct archive_entry *entry,
     if (name == NULL)
         return false;
     if (wheel_is_info(passage->copy->list, name, "RECORD")) {
-        passage->copy->time = archive_entry_mtime(entry);
+        passage->copy->time = libarchive.archive_entry_mtime(entry);
         return true;
     }
     if (wheel_is_signature(passage->copy->list, name))
         return true;
-    if (archive_entry_filetype(entry) == AE_IFREG && !read_block(passage, name, &size, error))
+    if (libarchive.archive_entry_filetype(entry) == AE_IFREG &&
+        !read_block(passage, name, &size, error))
         return false;
     return size >= SELFMAG && memcmp(passage->block, ELFMAG, SELFMAG) == 0
                ? pass_library(passage, entry, name, size, error)
@@ -457,9 +460,10 @@ static bool pass_entries(struct passage *passage, struct patch_error *error)
     int result = ARCHIVE_OK;
     bool done = true;
 
-    for (size_t i = 0;
-         done && (result = archive_read_next_header(passage->from, &entry)) == ARCHIVE_OK; i++) {
-        const char *name = archive_entry_pathname(entry);
+    for (size_t i = 0; done && (result = libarchive.archive_read_next_header(passage->from,
+                                                                             &entry)) == ARCHIVE_OK;
+         i++) {
+        const char *name = libarchive.archive_entry_pathname(entry);
 
         progress_show(&progress, i, name != NULL ? name : "");
         done = pass_entry(passage, entry, error);
@@ -469,21 +473,21 @@ static bool pass_entries(struct passage *passage, struct patch_error *error)
     progress_end(&progress);
     if (done && result != ARCHIVE_EOF)
         done = wheel_refuse(error, PATCH_PACKAGE, "is a broken zip archive: %s",
-                            archive_error_string(passage->from));
+                            libarchive.archive_error_string(passage->from));
     return done;
 }
 
 static struct archive *create(const char *path, struct patch_error *error)
 {
-    struct archive *archive = archive_write_new();
+    struct archive *archive = libarchive.archive_write_new();
 
-    if (archive != NULL && archive_write_set_format_zip(archive) == ARCHIVE_OK &&
-        archive_write_set_options(archive, "zip:hdrcharset=UTF-8") == ARCHIVE_OK &&
-        archive_write_open_filename(archive, path) == ARCHIVE_OK)
+    if (archive != NULL && libarchive.archive_write_set_format_zip(archive) == ARCHIVE_OK &&
+        libarchive.archive_write_set_options(archive, "zip:hdrcharset=UTF-8") == ARCHIVE_OK &&
+        libarchive.archive_write_open_filename(archive, path) == ARCHIVE_OK)
         return archive;
     wheel_refuse(error, PATCH_SYSTEM, "the new wheel cannot be written: %s",
                  archive != NULL ? reason_of(archive) : "out of memory");
-    archive_write_free(archive);
+    libarchive.archive_write_free(archive);
     return NULL;
 }
 
@@ -501,12 +505,12 @@ bool wheel_copy_run(struct wheel_copy *copy, const char *input, const char *outp
     if (passage->to != NULL)
         done = pass_entries(passage, error) &&
                (copy->count == 0 || (add_runtime(passage, error) && write_record(passage, error)));
-    if (done && archive_write_close(passage->to) != ARCHIVE_OK)
+    if (done && libarchive.archive_write_close(passage->to) != ARCHIVE_OK)
         done = write_failed(passage, error);
     if (passage->to != NULL)
-        archive_write_free(passage->to);
+        libarchive.archive_write_free(passage->to);
     if (passage->from != NULL)
-        archive_read_free(passage->from);
+        libarchive.archive_read_free(passage->from);
     free(passage);
     return done;
 }

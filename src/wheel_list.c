@@ -38,9 +38,12 @@ uint64_t wheel_limit(const struct settings *settings)
 
 struct archive *wheel_open(const char *path, struct patch_error *error)
 {
-    struct archive *archive = archive_read_new();
+    struct archive *archive;
     struct stat status;
 
+    if (!archive_load(error))
+        return NULL;
+    archive = libarchive.archive_read_new();
     if (archive == NULL) {
         no_memory(error);
         return NULL;
@@ -50,12 +53,13 @@ struct archive *wheel_open(const char *path, struct patch_error *error)
         wheel_refuse(error, PATCH_SYSTEM, "cannot open: %s", strerror(errno));
     else if (!S_ISREG(status.st_mode))
         wheel_refuse(error, PATCH_NOT_REGULAR, "is not a regular file");
-    else if (archive_read_support_format_zip_seekable(archive) != ARCHIVE_OK ||
-             archive_read_open_filename(archive, path, BLOCK) != ARCHIVE_OK)
-        wheel_refuse(error, PATCH_PACKAGE, "is no zip archive: %s", archive_error_string(archive));
+    else if (libarchive.archive_read_support_format_zip_seekable(archive) != ARCHIVE_OK ||
+             libarchive.archive_read_open_filename(archive, path, BLOCK) != ARCHIVE_OK)
+        wheel_refuse(error, PATCH_PACKAGE, "is no zip archive: %s",
+                     libarchive.archive_error_string(archive));
     else
         return archive;
-    archive_read_free(archive);
+    libarchive.archive_read_free(archive);
     return NULL;
 }
 
@@ -81,8 +85,8 @@ static const char *wrong_name(const char *name)
 
 const char *wheel_entry_name(struct archive_entry *entry, struct patch_error *error)
 {
-    const char *name = archive_entry_pathname(entry);
-    mode_t type = archive_entry_filetype(entry);
+    const char *name = libarchive.archive_entry_pathname(entry);
+    mode_t type = libarchive.archive_entry_filetype(entry);
     const char *wrong = name != NULL ? wrong_name(name) : "is no UTF-8";
 
     if (wrong != NULL)
@@ -90,7 +94,7 @@ const char *wheel_entry_name(struct archive_entry *entry, struct patch_error *er
                      wrong);
     else if (type != AE_IFREG && type != AE_IFDIR)
         wheel_refuse(error, PATCH_PACKAGE, "'%.160s' is neither a file nor a folder", name);
-    else if (type == AE_IFREG && !archive_entry_size_is_set(entry))
+    else if (type == AE_IFREG && !libarchive.archive_entry_size_is_set(entry))
         wheel_refuse(error, PATCH_PACKAGE, "'%.160s' has no size", name);
     else
         return name;
@@ -166,7 +170,7 @@ static bool take_entry(struct wheel_list *list, struct archive_entry *entry,
                        const struct settings *settings, struct patch_error *error)
 {
     const char *name = wheel_entry_name(entry, error);
-    int64_t size = archive_entry_size(entry);
+    int64_t size = libarchive.archive_entry_size(entry);
 
     if (name == NULL)
         return false;
@@ -186,13 +190,13 @@ static bool read_names(struct wheel_list *list, const char *path, const struct s
     int result = ARCHIVE_OK;
     bool done = archive != NULL;
 
-    while (done && (result = archive_read_next_header(archive, &entry)) == ARCHIVE_OK)
+    while (done && (result = libarchive.archive_read_next_header(archive, &entry)) == ARCHIVE_OK)
         done = take_entry(list, entry, settings, error);
     if (done && result != ARCHIVE_EOF)
         done = wheel_refuse(error, PATCH_PACKAGE, "is a broken zip archive: %s",
-                            archive_error_string(archive));
+                            libarchive.archive_error_string(archive));
     if (archive != NULL)
-        archive_read_free(archive);
+        libarchive.archive_read_free(archive);
     return done;
 }
 
@@ -219,12 +223,13 @@ static bool judge_names(struct wheel_list *list, const struct settings *settings
 static char *read_text(struct archive *archive, struct archive_entry *entry, size_t *size,
                        struct patch_error *error)
 {
-    int64_t whole = archive_entry_size(entry);
+    int64_t whole = libarchive.archive_entry_size(entry);
     char *text;
     la_ssize_t n;
 
     if (whole > TEXT_LIMIT) {
-        wheel_refuse(error, PATCH_PACKAGE, "'%.160s' is too large", archive_entry_pathname(entry));
+        wheel_refuse(error, PATCH_PACKAGE, "'%.160s' is too large",
+                     libarchive.archive_entry_pathname(entry));
         return NULL;
     }
     text = malloc((size_t)whole + 1);
@@ -232,11 +237,11 @@ static char *read_text(struct archive *archive, struct archive_entry *entry, siz
         no_memory(error);
         return NULL;
     }
-    n = archive_read_data(archive, text, (size_t)whole);
+    n = libarchive.archive_read_data(archive, text, (size_t)whole);
     if (n != whole) {
         wheel_refuse(error, PATCH_PACKAGE, "'%.120s' cannot be unpacked: %s",
-                     archive_entry_pathname(entry),
-                     n < 0 ? archive_error_string(archive) : "it ends early");
+                     libarchive.archive_entry_pathname(entry),
+                     n < 0 ? libarchive.archive_error_string(archive) : "it ends early");
         free(text);
         return NULL;
     }
@@ -248,7 +253,7 @@ static char *read_text(struct archive *archive, struct archive_entry *entry, siz
 static bool take_text(struct wheel_list *list, struct archive *archive, struct archive_entry *entry,
                       struct patch_error *error)
 {
-    const char *name = archive_entry_pathname(entry);
+    const char *name = libarchive.archive_entry_pathname(entry);
     char reason[160];
     size_t size;
     char *text;
@@ -275,10 +280,10 @@ static bool read_texts(struct wheel_list *list, const char *path, struct patch_e
     struct archive_entry *entry;
     bool done = archive != NULL;
 
-    while (done && archive_read_next_header(archive, &entry) == ARCHIVE_OK)
+    while (done && libarchive.archive_read_next_header(archive, &entry) == ARCHIVE_OK)
         done = take_text(list, archive, entry, error);
     if (archive != NULL)
-        archive_read_free(archive);
+        libarchive.archive_read_free(archive);
     if (done && list->tags == NULL)
         done = wheel_refuse(error, PATCH_PACKAGE, "has no %.120s/WHEEL", list->info);
     return done;

@@ -6,11 +6,10 @@
 #ifndef GREENIFY_WHEEL_LIST_H
 #define GREENIFY_WHEEL_LIST_H
 
+#include "archive_library.h"
 #include "patcher.h"
 #include "record.h"
 
-#include <archive.h>
-#include <archive_entry.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>

@@ -108,6 +108,18 @@ class Accepted(Wheels):
         installed = next(home.glob("lib/python3*/site-packages"))
         self.assertEqual(package.untrue_rows(installed, installed / package.INFO / "RECORD"), [])
 
+    def test_only_wheel_needs_the_archive_library(self):
+        package.write_wheel(self.input, self.files)
+        (self.folder / "libarchive.so.13").touch()
+        without = dict(os.environ, LD_LIBRARY_PATH=str(self.folder))
+        self.assert_one_message(self.convert(status=1, env=without), self.input, "[load]")
+        path = self.folder / "extension.so"
+        path.write_bytes(Wheels.extension)
+        for verb in ("patch", "scan", "verify", "revert"):
+            self.greenify(verb, path, env=without)
+        self.greenify("tree", self.out, status=3, env=without)
+        self.convert()
+
     def test_twice_is_nothing_to_do(self):
         package.write_wheel(self.input, self.files)
         self.convert()
