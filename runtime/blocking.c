@@ -7,6 +7,7 @@
 
 #include "descriptor.h"
 #include "hub.h"
+#include "incarnation.h"
 #include "waiter.h"
 
 #include <math.h>
@@ -30,6 +31,7 @@ static int examine(struct blocking *b)
 {
     struct traits traits;
 
+    b->life = incarnation_life(b->fd);
     if (descriptor_traits(b->hub, b->fd, b->option, &traits) != 0)
         return -1;
     if (traits.nonblocking) {
@@ -40,6 +42,7 @@ static int examine(struct blocking *b)
     if (b->option != 0)
         b->deadline =
             hub_deadline(b->option == SO_RCVTIMEO ? traits.receive_timeout : traits.send_timeout);
+    b->closings = b->hub->closings;
     b->examined = true;
     b->hub->stats.optimistic--;
     return 0;
@@ -56,7 +59,7 @@ static enum wake park(struct blocking *b, short events, double deadline)
     w->interruptible = b->deadline < (double)INFINITY;
     w->restartable = true;
     if (waiter_watch(w, b->fd, events) == 0)
-        cause = waiter_park(w, deadline);
+        cause = w->fds->life == b->life ? waiter_park(w, deadline) : WAKE_CLOSED;
     waiter_destroy(w);
     return cause;
 }
@@ -67,13 +70,24 @@ static const int errors[] = {
     [WAKE_SIGNAL] = EINTR, [WAKE_FAILED] = -1,       [WAKE_REFUSED] = 0,
 };
 
+/* Another thread may close the descriptor at any moment, but not during a try. */
+static int begin_try(struct blocking *b)
+{
+    closings_try_begin(b->closings);
+    if (b->life == incarnation_life(b->fd))
+        return 0;
+    closings_try_end(b->closings);
+    errno = EBADF;
+    return -1;
+}
+
 /* 0: try again; -1 with errno: the call fails. */
 static int conclude(struct blocking *b, enum wake cause)
 {
     if (cause == WAKE_REFUSED)
         b->dontwait = 0;
     if (errors[cause] == 0)
-        return 0;
+        return cause == WAKE_READY ? begin_try(b) : 0;
     if (errors[cause] > 0)
         errno = errors[cause];
     return -1;

@@ -13,6 +13,8 @@
 #ifndef GREEN_BLOCKING_H
 #define GREEN_BLOCKING_H
 
+#include "closings.h"
+
 #include <errno.h>
 #include <stdbool.h>
 #include <sys/socket.h>
@@ -29,6 +31,8 @@ struct blocking {
     int dontwait;    /* MSG_DONTWAIT; 0 once the call has to block for real */
     int saved_errno; /* successful calls leave errno alone */
     bool examined;
+    struct closings *closings; /* the hub's, once examined */
+    unsigned life; /* of the descriptor, once examined: all waits of a call are for one file */
     double deadline;
 };
 
@@ -41,10 +45,18 @@ int blocking_wait(struct blocking *b);
 /* The same where no event tells: lets *pause seconds pass, and doubles it up to 16 ms. */
 int blocking_pause(struct blocking *b, double *pause);
 
+/* The try that follows a wait is over: to be called where blocking_retry() is not. */
+static inline void blocking_tried(const struct blocking *b)
+{
+    if (b->examined)
+        closings_try_end(b->closings);
+}
+
 /* Whether a try that gave `result` is to be repeated; waits if so. The final result of the call is
  * that of the last try, with errno as libc would leave it. */
 static inline bool blocking_retry(struct blocking *b, ssize_t result)
 {
+    blocking_tried(b);
     if (result >= 0) {
         if (b->examined)
             errno = b->saved_errno;

@@ -4,6 +4,7 @@
  */
 #include "descriptor.h"
 
+#include "closings.h"
 #include "hub.h"
 #include "incarnation.h"
 
@@ -33,9 +34,12 @@ void descriptor_born(struct hub *hub, int fd)
 
 void descriptor_gone(struct hub *hub, int fd)
 {
-    incarnation_end(fd);
+    uint64_t hubs = incarnation_end(fd);
+
     if (hub != NULL)
         fdtable_close(&hub->fds, fd);
+    if (hubs != 0)
+        closings_tell(hubs, hub != NULL ? hub->closings : NULL, fd);
 }
 
 void descriptor_changed(struct hub *hub, int fd)
@@ -43,7 +47,7 @@ void descriptor_changed(struct hub *hub, int fd)
     struct fd_entry *entry = hub != NULL ? fdtable_find(&hub->fds, fd) : NULL;
     bool trusted = entry != NULL && descriptor_is_trusted(entry, fd);
 
-    incarnation_end(fd);
+    incarnation_change(fd);
     if (trusted)
         trust(hub, fd);
 }

@@ -29,8 +29,8 @@ void descriptor_gone(struct hub *hub, int fd);
 /* A hooked call changed flags or options of fd. hub may be NULL. Leaves errno alone. */
 void descriptor_changed(struct hub *hub, int fd);
 
-/* A connection begins on fd: whatever stood under this number before is over, even where it was closed
- * out of our sight. A trusted descriptor is asked anew. Leaves errno alone. */
+/* A connection begins on fd: whatever stood under this number before is over, even where it was
+ * closed out of our sight. A trusted descriptor is asked anew. Leaves errno alone. */
 void descriptor_connects(struct hub *hub, int fd);
 
 /* Whether the entry is that of a trusted descriptor. */

@@ -4,6 +4,8 @@
  */
 #include "fdtable.h"
 
+#include "closings.h"
+#include "incarnation.h"
 #include "loop.h"
 #include "waiter.h"
 
@@ -12,9 +14,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-void fdtable_init(struct fdtable *table, struct loop *loop)
+void fdtable_init(struct fdtable *table, struct loop *loop, struct closings *closings)
 {
-    *table = (struct fdtable){.loop = loop};
+    *table = (struct fdtable){.loop = loop, .closings = closings};
 }
 
 void fdtable_finish(struct fdtable *table)
@@ -90,6 +92,7 @@ int fdtable_add(struct fdtable *table, struct fd_wait *wait)
     if (entry == NULL)
         return -1;
     wait->closed = false;
+    wait->life = incarnation_watch(wait->fd, table->closings->bit);
     list_append(&entry->waits, &wait->link);
     if (wait->events != 0 && loop->ops->watch(loop, wait->fd, interest(&entry->waits),
                                               !descriptor_is_trusted(entry, wait->fd)) != 0) {
@@ -152,6 +155,54 @@ void fdtable_close(struct fdtable *table, int fd)
     entry->incarnation = 0;
     wake_all(&entry->waits, WAKE_CLOSED);
     table->loop->ops->forget(table->loop, fd);
+}
+
+bool fdtable_is_over(const struct fd_wait *wait)
+{
+    return wait->closed || wait->life != incarnation_life(wait->fd);
+}
+
+/* Returns whether somebody waits for the number as it is now. */
+static bool wake_outlived(struct list *list)
+{
+    bool others = false;
+
+    for (struct list *link = list->next; link != list; link = link->next) {
+        struct fd_wait *wait = list_entry(link, struct fd_wait, link);
+
+        if (fdtable_is_over(wait)) {
+            wait->closed = true;
+            waiter_wake(wait->waiter, WAKE_CLOSED);
+        } else {
+            others = true;
+        }
+    }
+    return others;
+}
+
+/* The loop's watch is of the old file: it begins anew where somebody waits for a new one. */
+static void end_life(void *data, int fd)
+{
+    struct fdtable *table = data;
+    struct fd_entry *entry = fdtable_find(table, fd);
+    short events;
+
+    if (entry == NULL)
+        return;
+    if (!wake_outlived(&entry->waits) && closings_bit_is_own(table->closings))
+        incarnation_unwatch(fd, table->closings->bit);
+    table->loop->ops->forget(table->loop, fd);
+    events = interest(&entry->waits);
+    if (events != 0 && table->loop->ops->watch(table->loop, fd, events, true) != 0)
+        wake_all(&entry->waits, WAKE_READY);
+}
+
+void fdtable_collect(struct fdtable *table)
+{
+    int saved = errno;
+
+    closings_collect(table->closings, table->size, end_life, table);
+    errno = saved;
 }
 
 void fdtable_retry(struct fdtable *table, int fd)

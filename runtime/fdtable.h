@@ -11,6 +11,7 @@
 
 #include <stdbool.h>
 
+struct closings;
 struct loop;
 struct waiter;
 
@@ -20,7 +21,8 @@ struct fd_wait {
     struct waiter *waiter;
     int fd;
     short events;
-    bool closed; /* the descriptor was closed during the wait */
+    bool closed;   /* the descriptor was closed during the wait */
+    unsigned life; /* of the descriptor when the wait began (incarnation.h) */
 };
 
 struct fd_entry {
@@ -32,11 +34,12 @@ struct fd_entry {
 
 struct fdtable {
     struct loop *loop;
+    struct closings *closings;
     struct fd_entry **entries; /* by descriptor; NULL: nothing is known of it */
     int size;
 };
 
-void fdtable_init(struct fdtable *table, struct loop *loop);
+void fdtable_init(struct fdtable *table, struct loop *loop, struct closings *closings);
 void fdtable_finish(struct fdtable *table);
 
 /* NULL: nothing is known of fd. */
@@ -58,6 +61,12 @@ bool fdtable_awaits(const struct fdtable *table, int fd, short events);
 
 /* fd is about to be closed: everybody who waits for it is woken with WAKE_CLOSED. */
 void fdtable_close(struct fdtable *table, int fd);
+
+/* Other threads have closed descriptors: those who wait for them are woken with WAKE_CLOSED. */
+void fdtable_collect(struct fdtable *table);
+
+/* Whether what the wait is for was closed meanwhile, by any thread, told of or not. */
+bool fdtable_is_over(const struct fd_wait *wait);
 
 /* Everybody who waits for fd shall look again. */
 void fdtable_retry(struct fdtable *table, int fd);

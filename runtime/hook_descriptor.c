@@ -6,8 +6,10 @@
 #include "descriptor.h"
 #include "hook.h"
 #include "hub.h"
+#include "incarnation.h"
 #include "record_lock.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <stdarg.h>
 #include <sys/ioctl.h>
@@ -29,9 +31,23 @@ int greenify_close(int fd)
 }
 HOOK_SAME(__close, close);
 
+/* Where somebody waits for the number, the old file ends before the new one takes its place: nobody
+ * comes to that instead. If there is nothing to come it ends for nothing. */
+static void end_before(int from, int to)
+{
+    int saved = errno;
+
+    if (from != to && incarnation_hubs(to) != 0 && fcntl(from, F_GETFD) >= 0)
+        descriptor_gone(hub_current(), to);
+    errno = saved;
+}
+
 int greenify_dup2(int from, int to)
 {
-    int result = dup2(from, to);
+    int result;
+
+    end_before(from, to);
+    result = dup2(from, to);
 
     if (result >= 0 && from != to)
         descriptor_gone(hub_current(), to);
@@ -41,8 +57,11 @@ HOOK_SAME(__dup2, dup2);
 
 int greenify_dup3(int from, int to, int flags)
 {
-    int result = dup3(from, to, flags);
+    int result;
 
+    if ((flags & ~O_CLOEXEC) == 0)
+        end_before(from, to);
+    result = dup3(from, to, flags);
     if (result >= 0)
         descriptor_gone(hub_current(), to);
     return result;

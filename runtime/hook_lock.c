@@ -35,7 +35,7 @@ static void lock_run(struct job *job)
 
     call->result = -1;
     errno = EBADF; /* closed, and perhaps in use again, before a worker came to the job */
-    if (incarnation_of(call->fd) != call->incarnation)
+    if (incarnation_life(call->fd) != call->incarnation)
         goto out;
     errno = 0;
     call->result = fcntl(call->fd, call->command, &call->range);
@@ -66,7 +66,7 @@ static struct lock_job *lock_create(int fd)
         return NULL;
     call->job = (struct job){.run = lock_run, .destroy = lock_destroy, .unbounded = true};
     call->fd = fd;
-    call->incarnation = incarnation_of(fd);
+    call->incarnation = incarnation_life(fd);
     call->result = -1;
     return call;
 }
@@ -108,7 +108,7 @@ static enum wake rest(struct hub *hub, double seconds)
 
 IN_HUB int flock_in_hub(struct hub *hub, int fd, int operation)
 {
-    unsigned incarnation = incarnation_of(fd);
+    unsigned incarnation = incarnation_life(fd);
     double pause = 0.001;
     int saved = errno;
 
@@ -126,7 +126,7 @@ IN_HUB int flock_in_hub(struct hub *hub, int fd, int operation)
             return flock(fd, operation);
         if (cause == WAKE_SIGNAL || cause == WAKE_FAILED)
             return -1;
-        if (incarnation_of(fd) != incarnation) {
+        if (incarnation_life(fd) != incarnation) {
             errno = EBADF;
             return -1;
         }

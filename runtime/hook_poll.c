@@ -2,6 +2,7 @@
  *
  * Hooks of poll, select, epoll and their forms: look without waiting, suspend, look again.
  */
+#include "closings.h"
 #include "hook.h"
 #include "hub.h"
 #include "pollset.h"
@@ -76,6 +77,7 @@ static int poll_waiting(struct hub *hub, const char *call, struct pollfd *fds, n
         enum wake cause;
 
         ready = mask == NULL ? poll(fds, count, 0) : ppoll(fds, count, &at_once, mask);
+        closings_try_end(hub->closings);
         if (ready != 0)
             break;
         cause = pollset_park(hub, call, fds, count, deadline, mask);
@@ -89,6 +91,7 @@ static int poll_waiting(struct hub *hub, const char *call, struct pollfd *fds, n
         }
         if (cause == WAKE_DEADLINE) {
             ready = poll(fds, count, 0);
+            closings_try_end(hub->closings);
             break;
         }
     }
@@ -265,12 +268,16 @@ static int selection_wait(struct hub *hub, const char *call, struct selection *s
         int ready = selection_look(selection, &at_once, mask);
         enum wake cause;
 
+        closings_try_end(hub->closings);
         if (ready != 0)
             return ready;
         selection_drop_unopened(selection);
         cause = pollset_park(hub, call, selection->fds, selection->count, deadline, mask);
-        if (cause == WAKE_DEADLINE)
-            return selection_look(selection, &at_once, NULL);
+        if (cause == WAKE_DEADLINE) {
+            ready = selection_look(selection, &at_once, NULL);
+            closings_try_end(hub->closings);
+            return ready;
+        }
         if (cause == WAKE_REFUSED)
             return select_for_real(selection, deadline, mask);
         if (cause == WAKE_CLOSED)
@@ -348,6 +355,7 @@ static int epoll_waiting(struct hub *hub, const char *call, int set, struct epol
         int ready = epoll_pwait(set, events, room, 0, mask);
         enum wake cause;
 
+        closings_try_end(hub->closings);
         if (ready != 0)
             return ready;
         cause = pollset_park(hub, call, &fd, 1, deadline, mask);
@@ -358,8 +366,11 @@ static int epoll_waiting(struct hub *hub, const char *call, int set, struct epol
         if (cause == WAKE_REFUSED)
             (void)poll_for_real(&fd, 1, deadline, mask);
         errno = saved;
-        if (cause == WAKE_DEADLINE || cause == WAKE_REFUSED)
-            return epoll_wait(set, events, room, 0);
+        if (cause == WAKE_DEADLINE || cause == WAKE_REFUSED) {
+            ready = epoll_wait(set, events, room, 0);
+            closings_try_end(hub->closings);
+            return ready;
+        }
     }
 }
 

@@ -293,6 +293,7 @@ static int await_connection(struct blocking *b, __CONST_SOCKADDR_ARG address, so
         }
         result = b->dontwait == 0 ? connect(b->fd, address, length)
                                   : connect_at_once(b->fd, address, length);
+        blocking_tried(b);
     } while (b->dontwait != 0 && result != 0 && (errno == EALREADY || errno == EINPROGRESS));
     if (result != 0 && errno != EISCONN) /* another thread's call told it */
         return -1;
@@ -313,6 +314,7 @@ static int connect_to_full_queue(struct blocking *b, __CONST_SOCKADDR_ARG addres
         if (b->dontwait == 0)
             return connect(b->fd, address, length);
         result = connect_at_once(b->fd, address, length);
+        blocking_tried(b);
     } while (result != 0 && errno == EAGAIN);
     if (result == 0)
         errno = b->saved_errno;

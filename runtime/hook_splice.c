@@ -7,6 +7,7 @@
 #include "blocking.h"
 #include "hook.h"
 #include "hub.h"
+#include "incarnation.h"
 
 #include <fcntl.h>
 
@@ -15,7 +16,9 @@ struct movement {
     struct hub *hub;
     const char *call;
     int in, out;
-    bool real; /* it has to block for real */
+    bool real;                  /* it has to block for real */
+    bool waited;                /* before, for these: */
+    unsigned in_life, out_life; /* incarnation.h */
 };
 
 static ssize_t wait_for(struct movement *m, int fd, short events)
@@ -35,9 +38,28 @@ static int wait_for_either(struct movement *m)
     return (int)wait_for(m, m->out, POLLOUT);
 }
 
+static bool is_over(const struct movement *m)
+{
+    return m->in_life != incarnation_life(m->in) || m->out_life != incarnation_life(m->out);
+}
+
 static bool retries(struct movement *m, ssize_t result)
 {
-    return result < 0 && errno == EAGAIN && !m->real && wait_for_either(m) == 0;
+    closings_try_end(m->hub->closings);
+    if (result >= 0 || errno != EAGAIN || m->real)
+        return false;
+    if (!m->waited) {
+        m->in_life = incarnation_life(m->in);
+        m->out_life = incarnation_life(m->out);
+        m->waited = true;
+    }
+    if (wait_for_either(m) != 0)
+        return false;
+    if (!is_over(m))
+        return true;
+    closings_try_end(m->hub->closings);
+    errno = EBADF;
+    return false;
 }
 
 /* --- sendfile --------------------------------------------------------------------------------- */

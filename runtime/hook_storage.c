@@ -23,7 +23,7 @@
  */
 static bool is_still(int fd, unsigned incarnation)
 {
-    if (incarnation_of(fd) == incarnation)
+    if (incarnation_life(fd) == incarnation)
         return true;
     errno = EBADF;
     return false;
@@ -51,7 +51,7 @@ static long run_syncfs(const long *words)
 static bool on_worker(const char *name, offload_function *function, int fd, int *result)
 {
     struct hub *hub = hub_current();
-    const long words[OFFLOAD_WORDS] = {fd, hub != NULL ? (long)incarnation_of(fd) : 0};
+    const long words[OFFLOAD_WORDS] = {fd, hub != NULL ? (long)incarnation_life(fd) : 0};
     bool blocks;
 
     if (hub == NULL)
@@ -92,7 +92,7 @@ static long run_allocate(const long *words)
 int greenify_posix_fallocate(int fd, off_t position, off_t size)
 {
     struct hub *hub = hub_current();
-    const long words[OFFLOAD_WORDS] = {fd, hub != NULL ? (long)incarnation_of(fd) : 0, position,
+    const long words[OFFLOAD_WORDS] = {fd, hub != NULL ? (long)incarnation_life(fd) : 0, position,
                                        size};
     int saved = errno, result;
     bool blocks;
@@ -188,7 +188,7 @@ static struct transfer_job *transfer_create(int fd, size_t size, off_t position,
     *call = (struct transfer_job){
         .job = {.run = transfer_run, .destroy = transfer_destroy},
         .fd = fd,
-        .incarnation = incarnation_of(fd),
+        .incarnation = incarnation_life(fd),
         .writes = writes,
         .size = size,
         .position = position,

@@ -15,7 +15,7 @@ static long drain(const long *words)
 {
     int fd = (int)words[0];
 
-    if (incarnation_of(fd) == (unsigned)words[1])
+    if (incarnation_life(fd) == (unsigned)words[1])
         return tcdrain(fd);
     errno = EBADF;
     return -1;
@@ -24,7 +24,7 @@ static long drain(const long *words)
 int greenify_tcdrain(int fd)
 {
     struct hub *hub = hub_current();
-    const long words[OFFLOAD_WORDS] = {fd, hub != NULL ? (long)incarnation_of(fd) : 0};
+    const long words[OFFLOAD_WORDS] = {fd, hub != NULL ? (long)incarnation_life(fd) : 0};
     bool blocks;
     int result;
 

@@ -5,6 +5,7 @@
  */
 #include "hub.h"
 
+#include "closings.h"
 #include "lot.h"
 #include "mailbox.h"
 #include "owners.h"
@@ -82,18 +83,19 @@ struct hub *hub_create(const struct host *host, struct loop *(*create_loop)(stru
     hub->loop = create_loop(hub);
     if (hub->loop == NULL)
         goto no_loop;
-    fdtable_init(&hub->fds, hub->loop);
     hub->mailbox = mailbox_create(hub->loop);
-    if (hub->mailbox == NULL)
-        goto no_mailbox;
+    hub->closings = closings_open(hub->loop);
+    if (hub->mailbox == NULL || hub->closings == NULL)
+        goto no_memory;
+    fdtable_init(&hub->fds, hub->loop, hub->closings);
     if (register_thread(hub) != 0)
-        goto no_key;
+        goto no_memory;
     hub_of_thread = hub;
     return hub;
 
-no_key:
+no_memory:
+    closings_close(hub->closings);
     mailbox_close(hub->mailbox);
-no_mailbox:
     hub->loop->ops->destroy(hub->loop);
 no_loop:
     free(hub);
@@ -147,6 +149,7 @@ void hub_destroy(struct hub *hub)
     hub_of_thread = NULL;
     (void)pthread_setspecific(thread_end, NULL);
     lot_finish(hub);
+    closings_close(hub->closings);
     mailbox_close(hub->mailbox);
     owners_destroy(hub->owners);
     scheduler_destroy(hub->scheduler);
@@ -200,6 +203,7 @@ short hub_ready(struct hub *hub, int fd, short revents)
 
 void hub_woken(struct hub *hub)
 {
+    fdtable_collect(&hub->fds);
     mailbox_deliver(hub->mailbox);
 }
 

@@ -16,6 +16,7 @@
 #include <signal.h>
 #include <stdbool.h>
 
+struct closings;
 struct mailbox;
 struct owners;
 struct scheduler;
@@ -48,6 +49,7 @@ struct hub {
     size_t masked;           /* parked waiters with a signal mask of their own */
     bool waits_forever;      /* a call that nothing can end waits, as it would in libc */
     struct green_hub_stats stats;
+    struct closings *closings; /* of descriptors, by other threads */
 
     struct scheduler *scheduler; /* native host only */
 

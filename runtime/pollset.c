@@ -6,6 +6,7 @@
  */
 #include "pollset.h"
 
+#include "closings.h"
 #include "descriptor.h"
 #include "hub.h"
 
@@ -73,12 +74,36 @@ static int watch_all(struct waiter *w, const struct pollfd *fds, nfds_t count, i
     return set >= 0 ? waiter_watch(w, set, POLLIN) : 0;
 }
 
-static void mark_closed(const struct waiter *w, size_t watched, struct pollfd *fds, nfds_t count)
+/* Whether there are such. */
+static bool mark_closed(const struct waiter *w, size_t watched, struct pollfd *fds, nfds_t count)
 {
-    for (size_t k = 0; k < watched; k++)
-        for (nfds_t i = 0; i < count && w->fds[k].closed; i++)
+    bool found = false;
+
+    for (size_t k = 0; k < watched; k++) {
+        if (!fdtable_is_over(&w->fds[k]))
+            continue;
+        found = true;
+        for (nfds_t i = 0; i < count; i++)
             if (fds[i].fd == w->fds[k].fd)
                 fds[i].revents = POLLNVAL;
+    }
+    return found;
+}
+
+/* Whether the descriptors are to be looked at after such a wait. */
+static bool looks_again(enum wake cause)
+{
+    return cause == WAKE_READY || cause == WAKE_DEADLINE || cause == WAKE_CLOSED;
+}
+
+/* -1: one was closed. */
+static int begin_look(const struct waiter *w, size_t watched, struct pollfd *fds, nfds_t count)
+{
+    closings_try_begin(w->hub->closings);
+    if (!mark_closed(w, watched, fds, count))
+        return 0;
+    closings_try_end(w->hub->closings);
+    return -1;
 }
 
 enum wake pollset_park(struct hub *hub, const char *call, struct pollfd *fds, nfds_t count,
@@ -106,8 +131,8 @@ enum wake pollset_park(struct hub *hub, const char *call, struct pollfd *fds, nf
     if (watch_all(w, fds, count, set) == 0) {
         watched = w->fd_count;
         cause = waiter_park(w, deadline);
-        if (cause == WAKE_CLOSED)
-            mark_closed(w, watched, fds, count);
+        if (looks_again(cause) && begin_look(w, watched, fds, count) != 0)
+            cause = WAKE_CLOSED;
     }
 out:
     if (set >= 0) {

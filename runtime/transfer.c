@@ -126,6 +126,7 @@ static ssize_t peek_all(struct blocking *b, struct msghdr *message, int flags)
            !at_end(b->fd) && blocking_pause(b, &pause) == 0) {
         *message = given;
         seen = recvmsg(b->fd, message, flags | b->dontwait);
+        blocking_tried(b);
     }
     if (seen >= 0)
         errno = b->saved_errno;

@@ -2,8 +2,10 @@
  *
  * Who is woken by what, on a loop that only counts.
  */
+#include "closings.h"
 #include "fdtable.h"
 #include "hub.h"
+#include "incarnation.h"
 #include "loop.h"
 #include "support.h"
 #include "waiter.h"
@@ -11,7 +13,7 @@
 #include <errno.h>
 #include <poll.h>
 
-static int watched_fd, watch_calls, forget_calls;
+static int watched_fd, watch_calls, forget_calls, wake_calls;
 static short watched_events;
 static bool watch_fails;
 
@@ -34,7 +36,13 @@ static void forget(struct loop *loop, int fd)
     forget_calls++;
 }
 
-static const struct loop_ops ops = {.watch = watch, .forget = forget};
+static void wake_loop(struct loop *loop)
+{
+    (void)loop;
+    wake_calls++;
+}
+
+static const struct loop_ops ops = {.watch = watch, .forget = forget, .wake = wake_loop};
 static struct loop loop = {.ops = &ops};
 static struct fdtable table;
 static struct waiter waiters[3];
@@ -42,7 +50,7 @@ static struct fd_wait waits[3];
 
 static void set_up(void)
 {
-    fdtable_init(&table, &loop);
+    fdtable_init(&table, &loop, closings_open(&loop));
     for (int i = 0; i < 3; i++)
         list_init(&waiters[i].link);
 }
@@ -108,6 +116,56 @@ START_TEST(a_close_wakes_all_and_forgets)
 }
 END_TEST
 
+/* As another thread does it; the number is in use again before the hub hears of it. */
+START_TEST(a_close_elsewhere_wakes_those_of_before)
+{
+    set_up();
+    ck_assert_int_eq(add(0, 7, POLLIN), 0);
+    ck_assert_int_eq(add(1, 8, POLLIN), 0);
+    closings_tell(incarnation_end(7), NULL, 7);
+    ck_assert_int_eq(wake_calls, 1);
+    ck_assert(fdtable_is_over(&waits[0]));
+    ck_assert_int_eq(add(2, 7, POLLOUT), 0);
+    watch_calls = 0;
+    fdtable_collect(&table);
+    ck_assert_int_eq(waiters[0].cause, WAKE_CLOSED);
+    ck_assert(waits[0].closed);
+    ck_assert_int_eq(waiters[1].cause, WAKE_NONE);
+    ck_assert_int_eq(waiters[2].cause, WAKE_NONE);
+    ck_assert_int_eq(forget_calls, 1);
+    ck_assert_int_eq(watch_calls, 1); /* of the new file */
+    ck_assert_int_eq(watched_events, POLLOUT);
+    fdtable_collect(&table);
+    ck_assert_int_eq(forget_calls, 1);
+    closings_tell(incarnation_end(7), NULL, 7);
+    fdtable_collect(&table);
+    ck_assert_int_eq(waiters[2].cause, WAKE_CLOSED);
+    fdtable_finish(&table);
+}
+END_TEST
+
+/* Once nobody waits any more the hub is told once, and then not again. */
+START_TEST(a_hub_is_told_as_long_as_it_waits)
+{
+    set_up();
+    ck_assert_uint_eq(incarnation_hubs(7), 0);
+    ck_assert_int_eq(add(0, 7, POLLIN), 0);
+    ck_assert_uint_eq(incarnation_hubs(7), table.closings->bit);
+    closings_tell(incarnation_end(7), table.closings, 7); /* the hub itself */
+    ck_assert_int_eq(wake_calls, 0);
+    fdtable_remove(&waits[0]);
+    closings_tell(incarnation_end(7), NULL, 7);
+    ck_assert_int_eq(wake_calls, 1);
+    fdtable_collect(&table);
+    ck_assert_uint_eq(incarnation_hubs(7), 0);
+    ck_assert_uint_eq(incarnation_end(7), 0);
+    closings_close(table.closings);
+    closings_tell(1, NULL, 7); /* whom it meant has gone */
+    ck_assert_int_eq(wake_calls, 1);
+    fdtable_finish(&table);
+}
+END_TEST
+
 START_TEST(what_is_not_there_is_passed_over)
 {
     set_up();
@@ -156,6 +214,7 @@ int main(void)
     const TTest *const tests[] = {
         only_those_are_woken_whose_events_came,  two_readers_are_both_woken,
         a_close_wakes_all_and_forgets,           what_is_not_there_is_passed_over,
+        a_close_elsewhere_wakes_those_of_before, a_hub_is_told_as_long_as_it_waits,
         a_watch_that_fails_leaves_nobody_behind, waits_survive_the_growth_of_the_table,
     };
 
