@@ -58,6 +58,9 @@ __typeof__(nanosleep) __nanosleep;
 __typeof__(sendmmsg) __sendmmsg;
 __typeof__(wait) __wait;
 __typeof__(waitpid) __waitpid;
+__typeof__(pread64) __pread64;
+__typeof__(pwrite64) __pwrite64;
+__typeof__(sched_yield) __sched_yield;
 
 /* As <resolv.h> has them; with it come names like REFUSED. */
 struct __res_state;

@@ -98,6 +98,7 @@ int greenify_sched_yield(void)
         (void)coroutine_yield(hub);
     return sched_yield();
 }
+HOOK_SAME(__sched_yield, sched_yield);
 
 void greenify_thrd_yield(void)
 {

@@ -256,6 +256,7 @@ ssize_t greenify_pread(int fd, void *buffer, size_t size, off_t position)
                : pread(fd, buffer, size, position);
 }
 HOOK_SAME(pread64, pread);
+HOOK_SAME(__pread64, pread);
 
 ssize_t greenify___pread_chk(int fd, void *buffer, size_t size, off_t position, size_t room)
 {
@@ -284,6 +285,7 @@ ssize_t greenify_pwrite(int fd, const void *buffer, size_t size, off_t position)
                : pwrite(fd, buffer, size, position);
 }
 HOOK_SAME(pwrite64, pwrite);
+HOOK_SAME(__pwrite64, pwrite);
 
 ssize_t greenify_pwritev(int fd, const struct iovec *iov, int count, off_t position)
 {

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * Terminals and serial lines: no event tells that the last byte has left, so a worker waits.
+ * Terminals and serial lines: no event tells that the last byte, or a break, has left, so a worker
+ * waits.
  */
 #include "hook.h"
 #include "hub.h"
@@ -32,4 +33,46 @@ int greenify_tcdrain(int fd)
         return tcdrain(fd);
     result = (int)offload_call(hub, "tcdrain", drain, words, true, &blocks);
     return blocks ? tcdrain(fd) : result;
+}
+
+static bool has_output(int fd)
+{
+    int saved = errno, queued = 0;
+
+    (void)ioctl(fd, TIOCOUTQ, &queued);
+    errno = saved;
+    return queued > 0;
+}
+
+/* Once all is sent, the new settings wait for nothing. */
+int greenify_tcsetattr(int fd, int action, const struct termios *settings)
+{
+    if (hub_current() != NULL && (action == TCSADRAIN || action == TCSAFLUSH) && has_output(fd) &&
+        greenify_tcdrain(fd) != 0)
+        return -1;
+    return tcsetattr(fd, action, settings);
+}
+
+/* The words of the job: descriptor, incarnation, duration. */
+static long send_break(const long *words)
+{
+    int fd = (int)words[0];
+
+    if (incarnation_of(fd) == (unsigned)words[1])
+        return tcsendbreak(fd, (int)words[2]);
+    errno = EBADF;
+    return -1;
+}
+
+int greenify_tcsendbreak(int fd, int duration)
+{
+    struct hub *hub = hub_current();
+    const long words[OFFLOAD_WORDS] = {fd, hub != NULL ? (long)incarnation_of(fd) : 0, duration};
+    bool blocks;
+    int result;
+
+    if (hub == NULL)
+        return tcsendbreak(fd, duration);
+    result = (int)offload_call(hub, "tcsendbreak", send_break, words, true, &blocks);
+    return blocks ? tcsendbreak(fd, duration) : result;
 }

@@ -3,49 +3,14 @@
 import collections
 import glob
 import os
-import pathlib
-import re
 import struct
 import unittest
 
-SOURCE = pathlib.Path(os.environ["SOURCE_ROOT"])
-HERE = SOURCE / "tests/survey"
+import lists
 
 # Folders whose libraries are surveyed; another one by the environment.
 FOLDERS = os.environ.get("SURVEY", "/usr/lib/*-linux-gnu").split(":")
 SECONDS_WORTH = 1500  # libraries
-
-
-def hooks():
-    table = (SOURCE / "runtime/hooks.def").read_text()
-    return set(re.findall(r"^HOOK\(\w+, (\w+),", table, re.M))
-
-
-def left_out():
-    """Topic -> names."""
-    topics = collections.defaultdict(set)
-    for topic, name in re.findall(r'^LEFT_OUT\("([^"]+)", (\w+)\)$',
-                                  (SOURCE / "runtime/left_out.def").read_text(), re.M):
-        topics[topic].add(name)
-    return topics
-
-
-def manual():
-    """The same from the manual."""
-    page = (SOURCE / "man/greenify-hooks.1").read_text()
-    section = page.split(".Ss Functions that are left out\n")[1].split("\n.S")[0]
-    topics = collections.defaultdict(set)
-    for item in section.split("\n.It ")[1:]:
-        topic, rest = item.split("\n", 1)
-        names, reason = rest.split("\n.Pp\n")
-        topics[topic] = set(re.findall(r"\w+", names.replace(".Li ", "")))
-        assert len(reason) > 20, topic
-    return topics
-
-
-def may_wait():
-    lines = (HERE / "may_wait.txt").read_text().splitlines()
-    return {name for line in lines if not line.startswith("#") for name in line.split()[1:]}
 
 
 def imports(path):
@@ -80,28 +45,38 @@ def libraries():
 
 
 class Survey(unittest.TestCase):
+    def setUp(self):
+        self.place = lists.Places()
+        self.left_out = lists.left_out()
+
     def test_what_may_wait_is_redirected_or_left_out_for_a_reason(self):
-        known = hooks() | set().union(*left_out().values())
-        self.assertGreater(len(may_wait()), 250)
-        self.assertEqual(sorted(may_wait() - known), [])
+        kinds = set(lists.never_waits().values())
+        self.assertGreater(len(lists.may_wait()), 250)
+        places = {name: self.place(name) for name in lists.may_wait()}
+        self.assertEqual(sorted(name for name, place in places.items()
+                                if place is None or place[0] in kinds), [])
 
     def test_nothing_is_both(self):
-        self.assertEqual(sorted(hooks() & set().union(*left_out().values())), [])
-        names = [name for topic in left_out().values() for name in topic]
+        names = [name for names in self.left_out.values() for name in names]
+        self.assertEqual(sorted(lists.hooks() & set(names)), [])
         self.assertEqual(len(names), len(set(names)))
+        never = lists.never_waits()
+        self.assertEqual(sorted(set(names) & set(never)), [])
+        self.assertEqual(sorted(set(self.left_out) & set(never.values())), [])
 
     def test_the_manual_gives_the_reasons(self):
-        self.assertEqual(left_out(), manual())
+        self.assertEqual({topic: sorted(names) for topic, names in self.left_out.items()},
+                         {topic: sorted(names) for topic, names in lists.manual().items()})
 
     def test_libraries_of_this_machine(self):
-        redirected, left = hooks(), {name: topic for topic, names in left_out().items()
-                                     for name in names}
+        redirected = lists.hooks()
         by_topic, by_hook, surveyed = collections.Counter(), collections.Counter(), 0
         for path in libraries():
             names = imports(path)
             surveyed += bool(names)
             by_hook.update(names & redirected)
-            by_topic.update({left[name] for name in names if name in left})
+            places = {self.place(name) for name in names} - {None}
+            by_topic.update({topic for topic, _ in places if topic in self.left_out})
         self.assertGreater(surveyed, 50)
         self.assertGreater(by_hook["read"], 10)
         print(f"{surveyed} libraries import {len(by_hook)} of {len(redirected)} functions of the "
