@@ -4,6 +4,7 @@
  * FIFOs, terminals, eventfd and the like by a non-blocking try (RWF_NOWAIT, or poll where the
  * kernel has no such form for them); regular files straight through.
  */
+#include "at_once.h"
 #include "blocking.h"
 #include "fortify.h"
 #include "hook.h"
@@ -151,6 +152,16 @@ static size_t room_when_ready(const struct file *file)
     return S_ISCHR(file->kind) ? TERMINAL_ROOM : SIZE_MAX;
 }
 
+/* An eventfd that is nearly full is writable to poll, and takes less than it is to take. */
+static ssize_t write_nonblocking(int fd, const struct vector *rest)
+{
+    struct at_once at_once = at_once_begin(fd);
+    ssize_t done = writev(fd, rest->iov, (int)rest->count);
+
+    at_once_end(&at_once);
+    return done;
+}
+
 static ssize_t write_at_once(int fd, const struct vector *rest, const struct file *file)
 {
     ssize_t done = pwritev2(fd, rest->iov, (int)rest->count, -1, RWF_NOWAIT);
@@ -160,11 +171,25 @@ static ssize_t write_at_once(int fd, const struct vector *rest, const struct fil
         return done;
     if (check_ready(fd, POLLOUT) != 0)
         return -1;
+    if (file->kind == 0)
+        return write_nonblocking(fd, rest);
     if (vector_size(rest->iov, rest->count) <= room_when_ready(file))
         return writev(fd, rest->iov, (int)rest->count);
     if (part.iov_len > room_when_ready(file))
         part.iov_len = room_when_ready(file);
     return write(fd, part.iov_base, part.iov_len);
+}
+
+/* As blocking_retry(); where poll calls it writable no event tells when there is room enough. */
+static bool retry_write(struct blocking *b, ssize_t written, double *pause)
+{
+    bool would_wait = written < 0 && errno == EAGAIN && b->dontwait != 0;
+
+    if (would_wait && at_once_ready(b->fd, POLLOUT)) {
+        errno = EAGAIN;
+        return blocking_pause(b, pause) == 0;
+    }
+    return blocking_retry(b, written);
 }
 
 /* Goes on after `done` bytes. */
@@ -175,10 +200,12 @@ static ssize_t write_rest(struct blocking *b, struct vector *rest, const struct 
     ssize_t written = 0;
 
     while (done < size) {
+        double pause = 0.0005;
+
         do
             written = b->dontwait != 0 ? write_at_once(b->fd, rest, file)
                                        : writev(b->fd, rest->iov, (int)rest->count);
-        while (blocking_retry(b, written));
+        while (retry_write(b, written, &pause));
         if (written < 0)
             break;
         done += (size_t)written;
