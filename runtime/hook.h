@@ -12,6 +12,7 @@
 #include <pthread.h>
 #include <sched.h>
 #include <semaphore.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
@@ -61,6 +62,7 @@ __typeof__(waitpid) __waitpid;
 __typeof__(pread64) __pread64;
 __typeof__(pwrite64) __pwrite64;
 __typeof__(sched_yield) __sched_yield;
+__typeof__(sigsuspend) __sigsuspend;
 
 /* As <resolv.h> has them; with it come names like REFUSED. */
 struct __res_state;

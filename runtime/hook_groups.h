@@ -6,6 +6,7 @@
  *      time     sleeps
  *      name     the resolver
  *      process  waiting for children and commands
+ *      signal   waiting for signals
  *      file     what waits for a disk, and file locks
  *      sync     locks, condition variables, semaphores, joins
  */

@@ -176,15 +176,6 @@ static void *leave_waiting(void *unused)
     return unused;
 }
 
-static int open_descriptors(void)
-{
-    int count = 0;
-
-    for (int fd = 0; fd < 256; fd++)
-        count += fcntl(fd, F_GETFD) >= 0;
-    return count;
-}
-
 START_TEST(a_thread_that_ends_takes_the_descriptors_of_its_waits_along)
 {
     pthread_t thread;

@@ -20,6 +20,9 @@ int child_status(void (*function)(void));
  * has all the bits of `bits` (bits 0: always). false: the system lets nobody filter. */
 bool make_fail(int number, unsigned index, unsigned bits, int error);
 
+/* How many descriptors this process has. */
+int open_descriptors(void);
+
 /* CLOCK_MONOTONIC, seconds. */
 double now(void);
 
