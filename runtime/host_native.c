@@ -28,7 +28,8 @@ static int park(struct hub *hub, struct waiter *w)
 
 static void unpark(struct hub *hub, struct waiter *w)
 {
-    scheduler_ready(hub->scheduler, w->parked.host[0]);
+    (w->cause == WAKE_DEADLINE ? scheduler_due : scheduler_ready)(hub->scheduler,
+                                                                  w->parked.host[0]);
 }
 
 static void **local(struct hub *hub, void (*destroy)(void *))

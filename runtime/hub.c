@@ -161,12 +161,23 @@ void hub_destroy(struct hub *hub)
     errno = saved;
 }
 
-double hub_now(void)
+static double read_clock(clockid_t clock)
 {
     struct timespec now;
 
-    clock_gettime(CLOCK_MONOTONIC, &now);
+    clock_gettime(clock, &now);
     return (double)now.tv_sec + (double)now.tv_nsec * 1e-9;
+}
+
+double hub_now(void)
+{
+    return read_clock(CLOCK_MONOTONIC);
+}
+
+bool hub_overdue(const struct hub *hub)
+{
+    return hub->timers.count > 0 &&
+           timers_earliest(&hub->timers) <= read_clock(CLOCK_MONOTONIC_COARSE);
 }
 
 double hub_deadline(double timeout)

@@ -84,6 +84,9 @@ double hub_now(void);
 /* `timeout` seconds from now; INFINITY where timeout < 0. */
 double hub_deadline(double timeout);
 
+/* Whether some deadline has passed: cheap, and up to a tick of the system's clock behind. */
+bool hub_overdue(const struct hub *hub);
+
 /* One round of the loop, then everything that is due. false: nothing can ever happen. */
 bool hub_run(struct hub *hub, bool wait);
 

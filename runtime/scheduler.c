@@ -55,23 +55,47 @@ static void switch_to(struct scheduler *scheduler, struct green *next)
     errno = self->saved_errno;
 }
 
-static struct green *next_in_turn(struct scheduler *scheduler)
+static struct green *take_first(struct list *turns)
 {
-    struct list *link = scheduler->batch.next;
-    struct green *next;
+    struct list *link = turns->next;
+    struct green *next = list_entry(link, struct green, turn);
 
-    if (list_empty(&scheduler->batch))
-        return &scheduler->dispatcher;
     list_remove(link);
-    next = list_entry(link, struct green, turn);
     next->state = COROUTINE_RUNNING;
     return next;
 }
 
-void scheduler_ready(struct scheduler *scheduler, struct green *coroutine)
+/* However many deadlines pass, the batch has a turn between them. */
+static struct green *next_in_turn(struct scheduler *scheduler)
+{
+    if (!list_empty(&scheduler->due))
+        return take_first(&scheduler->due);
+    if (list_empty(&scheduler->batch) || (scheduler->batch_had_turn && hub_overdue(scheduler->hub)))
+        return &scheduler->dispatcher;
+    scheduler->batch_had_turn = true;
+    return take_first(&scheduler->batch);
+}
+
+static bool anybody_ready(const struct scheduler *scheduler)
+{
+    return !list_empty(&scheduler->due) || !list_empty(&scheduler->batch) ||
+           !list_empty(&scheduler->ready);
+}
+
+static void queue(struct list *turns, struct green *coroutine)
 {
     coroutine->state = COROUTINE_READY;
-    list_append(&scheduler->ready, &coroutine->turn);
+    list_append(turns, &coroutine->turn);
+}
+
+void scheduler_due(struct scheduler *scheduler, struct green *coroutine)
+{
+    queue(&scheduler->due, coroutine);
+}
+
+void scheduler_ready(struct scheduler *scheduler, struct green *coroutine)
+{
+    queue(&scheduler->ready, coroutine);
 }
 
 void scheduler_suspend(struct scheduler *scheduler)
@@ -113,10 +137,11 @@ static void dispatch(void *argument)
         bool possible;
 
         list_splice(&scheduler->batch, &scheduler->ready);
-        if (!list_empty(&scheduler->batch))
+        scheduler->batch_had_turn = false;
+        if (anybody_ready(scheduler))
             scheduler_suspend(scheduler);
-        possible = hub_run(hub, list_empty(&scheduler->ready));
-        if (possible || !list_empty(&scheduler->ready) || hub_current() != hub)
+        possible = hub_run(hub, !anybody_ready(scheduler));
+        if (possible || anybody_ready(scheduler) || hub_current() != hub)
             continue;
         if (hub->waits_forever || hub_awaits_signal(hub))
             await_signal(hub);
@@ -149,6 +174,7 @@ struct scheduler *scheduler_create(struct hub *hub)
     if (scheduler == NULL)
         return NULL;
     scheduler->hub = hub;
+    list_init(&scheduler->due);
     list_init(&scheduler->batch);
     list_init(&scheduler->ready);
     list_init(&scheduler->all);
