@@ -202,7 +202,7 @@ bool hub_run(struct hub *hub, bool wait)
     bool possible;
 
     hub->loop->ops->set_deadline(hub->loop, timers_earliest(&hub->timers));
-    possible = hub->loop->ops->run(hub->loop, wait);
+    possible = hub->loop->ops->run(hub->loop, wait, hub->awaited > 0);
     expire(hub);
     return possible;
 }

@@ -46,6 +46,7 @@ struct hub {
     struct list lot_waits;   /* those in the parking lot */
     struct owners *owners;   /* of locks that flows of this thread hold; NULL: none ever did */
     struct mailbox *mailbox; /* from other threads */
+    size_t awaited;          /* parked waiters that the loop, or another thread, can wake */
     size_t masked;           /* parked waiters with a signal mask of their own */
     bool waits_forever;      /* a call that nothing can end waits, as it would in libc */
     struct green_hub_stats stats;

@@ -34,13 +34,10 @@ struct loop_ops {
     /* Ends the wait of a run(), or the next one at once; from any thread. */
     void (*wake)(struct loop *loop);
 
-    /* While the loop is held, something is awaited that it, or another thread, can bring about. */
-    void (*hold)(struct loop *loop);
-    void (*release)(struct loop *loop);
-
-    /* One round, waiting for an event if `wait`. false: not held and nothing else is watched, so
-     * that a wait would never end (it did not wait). */
-    bool (*run)(struct loop *loop, bool wait);
+    /* One round, waiting for an event if `wait`. `held`: something is awaited that it, or another
+     * thread, can bring about. false: not held, and nothing else is watched, so that a wait would
+     * never end (it did not wait). */
+    bool (*run)(struct loop *loop, bool wait, bool held);
 };
 
 /* The common head of every loop. */

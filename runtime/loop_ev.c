@@ -5,7 +5,7 @@
  * waiting: libev merges stop and start within one round, so a descriptor in steady use costs
  * nothing but the check that it is still the same; and a wait that lasts has the kernel told once
  * more, in case code that we do not see closed the descriptor and its number came back. Our own
- * watchers hold no reference on the loop; hold() does.
+ * watchers hold no reference on the loop; a run for which something is awaited does.
  */
 #include "hub.h"
 #include "loop.h"
@@ -284,16 +284,6 @@ static void on_wake(struct ev_loop *ev, ev_async *async, int revents)
     hub_woken(loop->base.hub);
 }
 
-static void loop_hold(struct loop *base)
-{
-    ev_ref(self(base)->ev);
-}
-
-static void loop_release(struct loop *base)
-{
-    ev_unref(self(base)->ev);
-}
-
 /* libev says nothing of an interrupted wait, but errno does: these two stand on both sides of it.
  */
 static void before_wait(struct ev_loop *ev) EV_NOEXCEPT
@@ -425,12 +415,20 @@ static void before_anew(struct ev_loop *ev, ev_fork *anew, int revents)
         ev_async_send(ev, &loop->wake); /* somebody may be ready: do not wait */
 }
 
-static bool loop_run(struct loop *base, bool wait)
+static bool loop_run(struct loop *base, bool wait, bool held)
 {
-    watch_signals(self(base));
-    if (drop_closed(self(base)))
+    struct loop_ev *loop = self(base);
+    bool possible;
+
+    watch_signals(loop);
+    if (drop_closed(loop))
         wait = false;
-    return ev_run(self(base)->ev, wait ? EVRUN_ONCE : EVRUN_NOWAIT) != 0;
+    if (held)
+        ev_ref(loop->ev);
+    possible = ev_run(loop->ev, wait ? EVRUN_ONCE : EVRUN_NOWAIT) != 0;
+    if (held)
+        ev_unref(loop->ev);
+    return possible;
 }
 
 static void loop_destroy(struct loop *base)
@@ -459,8 +457,6 @@ static const struct loop_ops ops = {
     .forget = loop_forget,
     .set_deadline = loop_set_deadline,
     .wake = loop_wake,
-    .hold = loop_hold,
-    .release = loop_release,
     .run = loop_run,
 };
 

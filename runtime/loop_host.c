@@ -85,12 +85,6 @@ static void loop_wake(struct loop *base)
     errno = saved;
 }
 
-/* Somebody else's loop decides how long it lives. */
-static void loop_hold(struct loop *base)
-{
-    (void)base;
-}
-
 static void on_timer(struct loop_host *loop)
 {
     uint64_t expirations;
@@ -121,13 +115,15 @@ static void report(struct loop_host *loop, const struct epoll_event *event)
         (void)loop_watch(&loop->base, fd, wanted, true);
 }
 
-static bool loop_run(struct loop *base, bool wait)
+/* Somebody else's loop decides how long it lives. */
+static bool loop_run(struct loop *base, bool wait, bool held)
 {
     struct loop_host *loop = self(base);
     struct epoll_event events[256];
     int saved = errno;
     int count = epoll_wait(loop->epoll, events, 256, wait ? -1 : 0);
 
+    (void)held;
     for (int i = 0; i < count; i++) {
         if (events[i].data.fd == loop->timer)
             on_timer(loop);
@@ -169,8 +165,6 @@ static const struct loop_ops ops = {
     .forget = loop_forget,
     .set_deadline = loop_set_deadline,
     .wake = loop_wake,
-    .hold = loop_hold,
-    .release = loop_hold,
     .run = loop_run,
 };
 

@@ -122,9 +122,9 @@ static void would_block_forever(struct scheduler *scheduler)
 /* Somebody waits for a signal, if only for the one that ends the program. */
 static void await_signal(struct hub *hub)
 {
-    hub->loop->ops->hold(hub->loop);
+    hub->awaited++;
     hub_run(hub, true);
-    hub->loop->ops->release(hub->loop);
+    hub->awaited--;
 }
 
 static void dispatch(void *argument)

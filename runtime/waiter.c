@@ -97,22 +97,19 @@ static void parked_change(struct hub *hub, int by)
 static void suspend(struct waiter *w, bool bound)
 {
     struct hub *hub = w->hub;
-    struct loop *loop = hub->loop;
     bool awaited = bound || w->remote || w->fd_count > 0;
     int error;
 
-    if (awaited)
-        loop->ops->hold(loop);
     list_append(&hub->waiters, &w->link);
     hub->masked += w->masked;
+    hub->awaited += awaited;
     hub->stats.parked++;
     parked_change(hub, 1);
     error = hub->host->park(hub, w);
     parked_change(hub, -1);
     hub->masked -= w->masked;
+    hub->awaited -= awaited;
     list_remove(&w->link);
-    if (awaited)
-        loop->ops->release(loop);
     if (error == -1) {
         w->cause = WAKE_REFUSED;
         hub->stats.parked--;

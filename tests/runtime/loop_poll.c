@@ -16,7 +16,6 @@ struct loop_poll {
     struct loop base;
     short wanted[DESCRIPTORS_MOST];
     double deadline;
-    int held;
 };
 
 static struct loop_poll *self(struct loop *loop)
@@ -54,16 +53,6 @@ static void loop_set_deadline(struct loop *base, double at)
     self(base)->deadline = at;
 }
 
-static void loop_hold(struct loop *base)
-{
-    self(base)->held++;
-}
-
-static void loop_release(struct loop *base)
-{
-    self(base)->held--;
-}
-
 static int milliseconds(double deadline, bool wait)
 {
     double left = deadline - hub_now();
@@ -73,7 +62,7 @@ static int milliseconds(double deadline, bool wait)
     return left < 60 ? (int)ceil(left * 1000) : 60000;
 }
 
-static bool loop_run(struct loop *base, bool wait)
+static bool loop_run(struct loop *base, bool wait, bool held)
 {
     struct loop_poll *loop = self(base);
     struct pollfd fds[DESCRIPTORS_MOST];
@@ -82,11 +71,11 @@ static bool loop_run(struct loop *base, bool wait)
     for (int fd = 0; fd < DESCRIPTORS_MOST; fd++)
         if (loop->wanted[fd] != 0)
             fds[count++] = (struct pollfd){.fd = fd, .events = loop->wanted[fd]};
-    if (poll(fds, count, milliseconds(loop->deadline, wait && loop->held > 0)) > 0)
+    if (poll(fds, count, milliseconds(loop->deadline, wait && held)) > 0)
         for (nfds_t i = 0; i < count; i++)
             if (fds[i].revents != 0)
                 loop->wanted[fds[i].fd] = hub_ready(base->hub, fds[i].fd, fds[i].revents);
-    return loop->held > 0;
+    return held;
 }
 
 static const struct loop_ops ops = {
@@ -96,8 +85,6 @@ static const struct loop_ops ops = {
     .forget = loop_forget,
     .set_deadline = loop_set_deadline,
     .wake = loop_nothing,
-    .hold = loop_hold,
-    .release = loop_release,
     .run = loop_run,
 };
 
