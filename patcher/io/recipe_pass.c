@@ -100,8 +100,8 @@ static bool put_part(struct recipe_pass *pass, uint64_t offset, uint64_t size)
     if (changed)
         pass->piece =
             recipe_put_pieces(work->recipe, pass->piece, offset, offset + size, pass->part);
-    if (pass->state != NULL && !work->sums_input)
-        XXH3_128bits_update(pass->state, pass->part, size);
+    if (pass->sum != NULL && !work->sums_input)
+        summing_add(pass->sum, pass->part, size);
     if (work->fd >= 0 && (changed || offset + size > pass->shared))
         done = work->input->sparse ? write_between_holes(pass, size, offset)
                                    : write_all(pass, pass->part, size, offset);
@@ -119,13 +119,13 @@ static bool put_zeros(struct recipe_pass *pass, uint64_t offset, uint64_t size)
         uint64_t next = end;
         if (touched(pass, end))
             next = larger(recipe->pieces[pass->piece].at, offset);
-        if (pass->state != NULL && !pass->work->sums_input)
-            sum_zeros(pass->state, next - offset);
+        if (pass->sum != NULL && !pass->work->sums_input)
+            summing_add_zeros(pass->sum, next - offset);
         offset = next;
         if (offset == end)
             break;
         const struct recipe_piece *piece = &recipe->pieces[pass->piece];
-        uint64_t part = smaller(smaller(piece->at + piece->size, end) - offset, RECIPE_PART);
+        uint64_t part = smaller(smaller(piece->at + piece->size, end) - offset, pass->size);
         memset(pass->part, 0, part);
         if (!put_part(pass, offset, part))
             return false;
@@ -141,11 +141,12 @@ static bool put_data(struct recipe_pass *pass, const struct recipe_range *range,
     const struct recipe_work *work = pass->work;
 
     while (at < end) {
-        uint64_t part = smaller(end - at, RECIPE_PART);
+        /* Whole pages, and the larger ones of file systems that have them. */
+        uint64_t part = smaller(end - at, pass->size - (range->to + at) % pass->size);
         if (!work->input->read(work->input, range->from + at, pass->part, part, &pass->error))
             return false;
-        if (pass->state != NULL && work->sums_input)
-            XXH3_128bits_update(pass->state, pass->part, part);
+        if (pass->sum != NULL && work->sums_input)
+            summing_add(pass->sum, pass->part, part);
         if (!put_part(pass, range->to + at, part))
             return false;
         at += part;
@@ -159,7 +160,7 @@ static void skip_data(struct recipe_pass *pass, const struct recipe_range *range
 {
     const struct recipe_work *work = pass->work;
 
-    if (pass->state != NULL || touched(pass, range->to + end))
+    if (pass->sum != NULL || touched(pass, range->to + end))
         return;
     if (pass->shared > range->to + *at)
         *at = smaller(pass->shared - range->to, end);
@@ -195,8 +196,8 @@ static bool put_range(struct recipe_pass *pass, size_t index, uint64_t at, uint6
     while (at < last) {
         bool hole;
         uint64_t end = at + work->input->stretch(work->input, range->from + at, last - at, &hole);
-        if (hole && pass->state != NULL && work->sums_input)
-            sum_zeros(pass->state, end - at);
+        if (hole && pass->sum != NULL && work->sums_input)
+            summing_add_zeros(pass->sum, end - at);
         if (!hole)
             skip_data(pass, range, &at, end);
         if (hole ? !put_zeros(pass, range->to + at, end - at) : !put_data(pass, range, at, end))
@@ -264,7 +265,7 @@ bool recipe_pass_copy(struct recipe_pass *pass)
     const struct recipe_range *copy = &work->recipe->copy;
 
     for (uint64_t at = 0; work->fd >= 0 && at < copy->size;) {
-        uint64_t part = smaller(copy->size - at, RECIPE_PART);
+        uint64_t part = smaller(copy->size - at, pass->size);
         if (!work->input->read(work->input, copy->from + at, pass->part, part, &pass->error) ||
             !write_all(pass, pass->part, part, copy->to + at))
             return false;

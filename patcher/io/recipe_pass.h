@@ -13,21 +13,19 @@ struct recipe_work {
     const struct reader *input;
     int fd;                         /* of the new file, or -1: nothing is written */
     uint64_t shared[RECIPE_RANGES]; /* so many bytes of a range share their blocks already */
-    bool sums_input;                /* which bytes go into recipe_pass.state, where there is one */
+    bool sums_input;                /* which bytes go into recipe_pass.sum, where there is one */
 };
 
 struct recipe_pass {
     const struct recipe_work *work;
-    uint8_t *part;       /* RECIPE_PART bytes */
-    XXH3_state_t *state; /* or NULL */
+    uint64_t size;       /* of a part; a power of two */
+    uint8_t *part;       /* so many bytes */
+    struct summing *sum; /* or NULL */
     size_t piece;        /* the next one */
     uint64_t started;    /* up to here the disk was told to write */
     uint64_t shared;     /* up to here the new file has its bytes already */
     struct patch_error error;
 };
-
-/* Fits a processor's cache; less costs file systems more that keep large pages. */
-enum { RECIPE_PART = 1 << 19 };
 
 /* All of the new file from `start` to `end`; what its base takes from the input between two places
  * of that; and the zeros between the ranges of the base. False: pass->error says why. */

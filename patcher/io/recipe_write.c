@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * Writing what a recipe says. Each chunk that is summed is a job, and two threads share the jobs of
- * a large file: while one is in the kernel with the file, the other one reads and sums. A file
+ * Writing what a recipe says. Of a large file each chunk that is summed is a job, and two threads
+ * share the jobs: while one is in the kernel with the file, the other one reads and sums. A file
  * system that can share blocks does not copy at all.
  */
 #include "error.h"
@@ -21,11 +21,19 @@ enum {
     THREADS = 2,             /* the kernel lets one write to a file at a time */
     WORTH_THREADS = 1 << 23, /* bytes of a file */
     SHARED_BLOCK = 1 << 12,  /* nearly everywhere */
+    /* Of what one call reads and one writes. The larger one fits a processor's cache; less costs
+     * file systems more that keep large pages. Of a small file the memory for it would cost more.
+     */
+    LARGE_PART = 1 << 19,
+    SMALL_PART = 1 << 16,
+    WORTH_LARGE_PART = 1 << 21,
 };
 
 struct jobs {
     struct recipe_work work;
     struct sum *sum; /* or NULL */
+    unsigned threads;
+    unsigned chunks; /* of the sum, that are one job */
     unsigned count;
     _Atomic unsigned next;
     _Atomic bool failed;
@@ -34,6 +42,7 @@ struct jobs {
 struct worker {
     struct jobs *jobs;
     struct recipe_pass pass;
+    struct summing summing;
     bool failed;
     bool started;
     pthread_t thread;
@@ -43,24 +52,31 @@ struct worker {
  */
 
 /* Without a sum there is one job; behind those of the input's chunks comes what is in none. */
-static unsigned count_jobs(const struct jobs *jobs)
+static void share_jobs(struct jobs *jobs)
 {
-    return jobs->sum == NULL ? 1 : jobs->sum->count + jobs->work.sums_input;
+    if (jobs->sum == NULL) {
+        jobs->count = 1;
+        return;
+    }
+    jobs->chunks = jobs->threads == 1 ? jobs->sum->count : 1;
+    jobs->count = jobs->sum->count / jobs->chunks + jobs->work.sums_input;
 }
 
 static bool do_job(const struct jobs *jobs, struct recipe_pass *pass, unsigned job)
 {
     bool (*put)(struct recipe_pass * pass, uint64_t start, uint64_t end) =
         jobs->work.sums_input ? recipe_pass_input : recipe_pass_output;
+    unsigned first = job * jobs->chunks;
+    unsigned end = first + jobs->chunks;
 
     if (jobs->sum == NULL)
         return recipe_pass_output(pass, 0, jobs->work.recipe->size);
-    if (job == jobs->sum->count)
+    if (first == jobs->sum->count)
         return recipe_pass_gaps(pass);
-    XXH3_128bits_reset(pass->state);
-    if (!put(pass, sum_chunk_start(jobs->sum, job), sum_chunk_start(jobs->sum, job + 1)))
+    summing_begin(pass->sum, first);
+    if (!put(pass, sum_chunk_start(jobs->sum, first), sum_chunk_start(jobs->sum, end)))
         return false;
-    sum_chunk_end(jobs->sum, job, pass->state);
+    summing_end(pass->sum, end);
     return true;
 }
 
@@ -85,26 +101,31 @@ static void *work(void *argument)
 
 static bool worker_init(struct worker *worker, struct jobs *jobs, struct patch_error *error)
 {
+    bool large = jobs->work.recipe->size >= WORTH_LARGE_PART;
+
     *worker = (struct worker){.jobs = jobs};
     worker->pass.work = &jobs->work;
-    worker->pass.part = aligned_alloc(SHARED_BLOCK, RECIPE_PART);
-    if (jobs->sum != NULL)
-        worker->pass.state = XXH3_createState();
-    return (worker->pass.part != NULL && (jobs->sum == NULL || worker->pass.state != NULL)) ||
-           error_memory(error);
+    worker->pass.size = large ? LARGE_PART : SMALL_PART;
+    worker->pass.part = aligned_alloc(SHARED_BLOCK, worker->pass.size);
+    if (worker->pass.part == NULL)
+        return error_memory(error);
+    if (jobs->sum == NULL)
+        return true;
+    worker->pass.sum = &worker->summing;
+    return summing_init(&worker->summing, jobs->sum, error);
 }
 
 static void worker_finish(struct worker *worker)
 {
     free(worker->pass.part);
-    XXH3_freeState(worker->pass.state);
+    summing_finish(&worker->summing);
 }
 
 static unsigned count_threads(const struct jobs *jobs)
 {
     cpu_set_t processors;
 
-    if (jobs->count == 1 || jobs->work.recipe->size < WORTH_THREADS ||
+    if (jobs->sum == NULL || jobs->sum->count == 1 || jobs->work.recipe->size < WORTH_THREADS ||
         sched_getaffinity(0, sizeof(processors), &processors) != 0)
         return 1;
     return CPU_COUNT(&processors) < THREADS ? 1 : THREADS;
@@ -125,7 +146,7 @@ static void start(struct worker *worker)
 static bool run(struct jobs *jobs, struct patch_error *error)
 {
     struct worker workers[THREADS] = {0};
-    unsigned count = count_threads(jobs);
+    unsigned count = jobs->threads;
     bool done = true;
 
     for (unsigned i = 0; i < count; i++)
@@ -183,6 +204,7 @@ bool recipe_write(const struct recipe *recipe, const struct reader *input, int f
         return error_system(error, "write");
     for (size_t i = 0; i < recipe->base_count; i++)
         jobs.work.shared[i] = share(&jobs.work, &recipe->base[i]);
-    jobs.count = count_jobs(&jobs);
+    jobs.threads = count_threads(&jobs);
+    share_jobs(&jobs);
     return run(&jobs, error);
 }

@@ -28,8 +28,23 @@ uint16_t sum_chunk_short(const struct sum *sum, unsigned chunk);
 /* When all chunks are there. */
 void sum_result(const struct sum *sum, uint8_t result[SUM_SIZE]);
 
-/* One chunk: XXH3_128bits_reset(), XXH3_128bits_update() or this, sum_chunk_end(). */
-void sum_zeros(XXH3_state_t *state, uint64_t size);
-void sum_chunk_end(struct sum *sum, unsigned chunk, const XXH3_state_t *state);
+/* Sums bytes that come one after the other, chunk by chunk. */
+struct summing {
+    struct sum *sum; /* borrowed */
+    XXH3_state_t *state;
+    unsigned chunk;
+    uint64_t at; /* of the file */
+};
+
+PATCH_MUST_CHECK bool summing_init(struct summing *summing, struct sum *sum,
+                                   struct patch_error *error);
+void summing_finish(struct summing *summing); /* also of zeros */
+
+/* Begins with chunk `first`; when the bytes up to chunk `end` have come. */
+void summing_begin(struct summing *summing, unsigned first);
+void summing_end(struct summing *summing, unsigned end);
+
+void summing_add(struct summing *summing, const uint8_t *bytes, uint64_t size);
+void summing_add_zeros(struct summing *summing, uint64_t size);
 
 #endif
