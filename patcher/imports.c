@@ -5,6 +5,7 @@
 #include "imports.h"
 
 #include "elf/versions.h"
+#include "elf/window.h"
 #include "error.h"
 #include "io/file.h"
 
@@ -117,15 +118,14 @@ static bool add_place(struct prefixes *prefixes, uint32_t place, struct patch_er
     return true;
 }
 
-/* `start` and `end` count from the beginning of .dynstr. */
-static bool find_between(const struct image *image, const char *prefix, uint64_t start,
-                         uint64_t end, struct prefixes *prefixes, struct patch_error *error)
+/* `strings` stand `start` bytes behind the beginning of .dynstr. */
+static bool find_between(const uint8_t *strings, uint64_t size, uint64_t start, const char *prefix,
+                         struct prefixes *prefixes, struct patch_error *error)
 {
-    const uint8_t *strings = image->bytes + image->strings.offset;
-    const uint8_t *at = strings + start;
+    const uint8_t *at = strings;
 
-    while ((at = memmem(at, (size_t)(strings + end - at), prefix, strlen(prefix))) != NULL) {
-        if (!add_place(prefixes, (uint32_t)(at - strings), error))
+    while ((at = memmem(at, (size_t)(strings + size - at), prefix, strlen(prefix))) != NULL) {
+        if (!add_place(prefixes, (uint32_t)(start + (uint64_t)(at - strings)), error))
             return false;
         at++;
     }
@@ -135,18 +135,18 @@ static bool find_between(const struct image *image, const char *prefix, uint64_t
 static bool find_prefixes(const struct image *image, const char *prefix, struct prefixes *prefixes,
                           struct patch_error *error)
 {
-    enum { WINDOW = 1 << 17 };
+    enum { STEP = 1 << 17 };
+    struct window window = {.image = image};
     uint64_t all = image->strings.size;
     uint64_t more = prefix[0] != '\0' ? strlen(prefix) - 1 : 0;
     bool done = true;
 
-    for (uint64_t at = 0; done && at < all; at += WINDOW) {
-        uint64_t size = all - at < WINDOW + more ? all - at : WINDOW + more;
-        if (!image_load(image, image->strings.offset + at, size, error))
-            return false;
-        done = find_between(image, prefix, at, at + size, prefixes, error);
-        image_release(image, image->strings.offset + at, size);
+    for (uint64_t at = 0; done && at < all; at += STEP) {
+        uint64_t size = all - at < STEP + more ? all - at : STEP + more;
+        const uint8_t *strings = window_at(&window, image->strings.offset + at, size, error);
+        done = strings != NULL && find_between(strings, size, at, prefix, prefixes, error);
     }
+    window_close(&window);
     return done;
 }
 
@@ -167,58 +167,61 @@ static bool stands_at(const struct prefixes *prefixes, uint32_t place)
 /* --- symbols -----------------------------------------------------------------------------------
  */
 
+/* All that the look at one symbol needs. */
+struct search {
+    const struct image *image;
+    const struct patch_options *options;
+    struct names names;
+    struct versions versions;
+    struct prefixes prefixes;
+    struct imports *imports;
+    size_t capacity; /* of imports->items */
+};
+
 /* One undefined function, by its name: is it wanted, or redirected already? */
-static bool look_at_import(const struct image *image, const struct patch_options *options,
-                           const struct names *names, const struct versions *versions,
-                           uint32_t symbol, char *name, struct imports *imports, size_t *capacity,
+static bool look_at_import(struct search *search, uint32_t symbol, char *name,
                            struct patch_error *error)
 {
-    size_t prefix = strlen(options->prefix);
-    bool prefixed = strncmp(name, options->prefix, prefix) == 0;
+    const char *prefix = search->options->prefix;
+    bool prefixed = strncmp(name, prefix, strlen(prefix)) == 0;
     struct import import = {
-        .name = prefixed ? name + prefix : name, .symbol = symbol, .redirected = prefixed};
+        .name = prefixed ? name + strlen(prefix) : name, .symbol = symbol, .redirected = prefixed};
 
-    import.wanted =
-        names_have(names, import.name) && !is_foreign(versions_name(versions, image, symbol));
-    return (!prefixed && !import.wanted) || append(imports, &import, capacity, error);
+    import.wanted = names_have(&search->names, import.name) &&
+                    !is_foreign(versions_name(&search->versions, search->image, symbol));
+    return (!prefixed && !import.wanted) ||
+           append(search->imports, &import, &search->capacity, error);
 }
 
-static bool look_at_symbols(const struct image *image, const struct patch_options *options,
-                            const struct names *names, const struct versions *versions,
-                            const struct prefixes *prefixes, struct imports *imports,
-                            struct patch_error *error)
+static bool look_at_symbol(struct search *search, uint32_t index, const Elf64_Sym *symbol,
+                           struct patch_error *error)
 {
-    size_t capacity = 0;
+    const struct image *image = search->image;
     char name[LONGEST_NAME];
 
-    for (uint32_t i = 1; i < image->symbol_count; i++) {
-        Elf64_Sym symbol = image_symbol(image, i);
-        if (symbol.st_name >= image->strings.size)
-            return error_set_entry(error, PATCH_MALFORMED, ".dynsym", i,
-                                   image_symbol_offset(image, i),
-                                   "the name at 0x%x lies behind .dynstr", symbol.st_name);
-        if (!is_function(&symbol))
-            continue;
-        if (symbol.st_shndx != SHN_UNDEF)
-            imports->exports_prefix |= stands_at(prefixes, symbol.st_name);
-        else if (image_copy_string(image, symbol.st_name, name, sizeof(name)) &&
-                 !look_at_import(image, options, names, versions, i, name, imports, &capacity,
-                                 error))
-            return false;
-    }
+    if (symbol->st_name >= image->strings.size)
+        return error_set_entry(error, PATCH_MALFORMED, ".dynsym", index,
+                               image_symbol_offset(image, index),
+                               "the name at 0x%x lies behind .dynstr", symbol->st_name);
+    if (!is_function(symbol))
+        return true;
+    if (symbol->st_shndx == SHN_UNDEF)
+        return !image_copy_string(image, symbol->st_name, name, sizeof(name)) ||
+               look_at_import(search, index, name, error);
+    search->imports->exports_prefix |= stands_at(&search->prefixes, symbol->st_name);
     return true;
 }
 
-static bool collect_symbols(const struct image *image, const struct patch_options *options,
-                            const struct names *names, const struct versions *versions,
-                            struct imports *imports, struct patch_error *error)
+static bool look_at_symbols(struct search *search, struct patch_error *error)
 {
-    struct prefixes prefixes = {0};
-    bool done = find_prefixes(image, options->prefix, &prefixes, error) &&
-                look_at_symbols(image, options, names, versions, &prefixes, imports, error);
+    Elf64_Sym batch[IMAGE_BATCH];
+    size_t n;
 
-    free(prefixes.places);
-    return done;
+    for (size_t i = 0; (n = image_symbols(search->image, i, batch)) != 0; i += n)
+        for (size_t k = i == 0; k < n; k++) /* symbol 0 is none */
+            if (!look_at_symbol(search, (uint32_t)(i + k), &batch[k], error))
+                return false;
+    return true;
 }
 
 /* --- relocations -------------------------------------------------------------------------------
@@ -248,11 +251,10 @@ static bool append_relocation(struct imports *imports, struct import_relocation 
 }
 
 static bool add_relocation(const struct image *image, size_t table, size_t index,
-                           struct imports *imports, size_t import, size_t *capacity,
-                           struct patch_error *error)
+                           const Elf64_Rela *relocation, struct imports *imports, size_t import,
+                           size_t *capacity, struct patch_error *error)
 {
-    Elf64_Rela relocation = image_relocation(image, table, index);
-    uint32_t type = (uint32_t)ELF64_R_TYPE(relocation.r_info);
+    uint32_t type = (uint32_t)ELF64_R_TYPE(relocation->r_info);
     const struct arch_relocation *row = arch_relocation_find(image->arch, type);
 
     if (row == NULL)
@@ -266,7 +268,7 @@ static bool add_relocation(const struct image *image, size_t table, size_t index
             image_relocation_offset(image, table, index), "unsupported relocation %s of %s",
             row->name, imports->items[import].name);
     return append_relocation(imports,
-                             (struct import_relocation){row->kind, relocation.r_offset, import},
+                             (struct import_relocation){row->kind, relocation->r_offset, import},
                              capacity, error);
 }
 
@@ -293,31 +295,37 @@ static void group(struct imports *imports)
     }
 }
 
+static bool look_at_relocation(const struct image *image, size_t table, size_t index,
+                               const Elf64_Rela *relocation, struct imports *imports,
+                               size_t *capacity, struct patch_error *error)
+{
+    uint64_t symbol = ELF64_R_SYM(relocation->r_info);
+
+    if (symbol >= image->symbol_count && symbol != 0)
+        return error_set_entry(error, PATCH_MALFORMED, image_relocation_name(image, table), index,
+                               image_relocation_offset(image, table, index),
+                               "symbol %" PRIu64 " of %" PRIu32, symbol, image->symbol_count);
+    if (symbol == 0 || imports->count == 0)
+        return true;
+    struct import key = {.symbol = (uint32_t)symbol};
+    const struct import *found =
+        bsearch(&key, imports->items, imports->count, sizeof(key), compare_symbols);
+    return found == NULL || add_relocation(image, table, index, relocation, imports,
+                                           (size_t)(found - imports->items), capacity, error);
+}
+
 static bool collect_relocations(const struct image *image, struct imports *imports,
                                 struct patch_error *error)
 {
+    Elf64_Rela batch[IMAGE_BATCH];
     size_t capacity = 0;
+    size_t n;
 
-    for (size_t t = 0; t < IMAGE_RELOCATION_TABLES; t++) {
-        size_t entries = image_relocation_count(image, t);
-        for (size_t i = 0; i < entries; i++) {
-            uint64_t symbol = ELF64_R_SYM(image_relocation(image, t, i).r_info);
-            if (symbol >= image->symbol_count && symbol != 0)
-                return error_set_entry(error, PATCH_MALFORMED, image_relocation_name(image, t), i,
-                                       image_relocation_offset(image, t, i),
-                                       "symbol %" PRIu64 " of %" PRIu32, symbol,
-                                       image->symbol_count);
-            struct import key = {.symbol = (uint32_t)symbol};
-            const struct import *found =
-                symbol == 0 || imports->count == 0
-                    ? NULL
-                    : bsearch(&key, imports->items, imports->count, sizeof(key), compare_symbols);
-            if (found != NULL &&
-                !add_relocation(image, t, i, imports, (size_t)(found - imports->items), &capacity,
-                                error))
-                return false;
-        }
-    }
+    for (size_t t = 0; t < IMAGE_RELOCATION_TABLES; t++)
+        for (size_t i = 0; (n = image_relocations(image, t, i, batch)) != 0; i += n)
+            for (size_t k = 0; k < n; k++)
+                if (!look_at_relocation(image, t, i + k, &batch[k], imports, &capacity, error))
+                    return false;
     group(imports);
     return true;
 }
@@ -358,16 +366,16 @@ static bool look_at_needed(const struct image *image, const struct patch_options
 static bool collect(const struct image *image, const struct patch_options *options,
                     struct imports *imports, struct patch_error *error)
 {
-    struct names names = {0};
-    struct versions versions = {0};
+    struct search search = {.image = image, .options = options, .imports = imports};
 
     memset(imports, 0, sizeof(*imports));
-    bool done = names_sort(&names, options->functions, error) &&
-                versions_load(image, &versions, error) &&
-                collect_symbols(image, options, &names, &versions, imports, error) &&
-                look_at_needed(image, options, imports, error);
-    free(names.sorted);
-    versions_finish(&versions);
+    bool done = names_sort(&search.names, options->functions, error) &&
+                versions_load(image, &search.versions, error) &&
+                find_prefixes(image, options->prefix, &search.prefixes, error) &&
+                look_at_symbols(&search, error) && look_at_needed(image, options, imports, error);
+    free(search.names.sorted);
+    free(search.prefixes.places);
+    versions_finish(&search.versions);
     return done;
 }
 

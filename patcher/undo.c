@@ -5,6 +5,7 @@
  */
 #include "undo.h"
 
+#include "elf/window.h"
 #include "error.h"
 
 #include <inttypes.h>
@@ -135,23 +136,21 @@ static bool read_header(const struct image *image, uint64_t offset, struct heade
     return image->reader->read(image->reader, offset, header, sizeof(*header), error);
 }
 
-/* Looks at one window of .dynstr; both places are in the file. */
-static bool find_between(const struct image *image, uint64_t start, uint64_t end, uint64_t room,
-                         struct undo *undo)
+/* Looks at `size` bytes of .dynstr at `start` of the file. */
+static bool find_between(const struct image *image, const uint8_t *bytes, uint64_t size,
+                         uint64_t start, struct undo *undo)
 {
-    const uint8_t *at = image->bytes + start;
-    const uint8_t *last = image->bytes + end;
+    uint64_t room = image->strings.offset + image->strings.size;
+    const uint8_t *at = bytes;
     bool found = false;
 
-    for (; (at = memmem(at, (size_t)(last - at), magic, VERSION_AT)) != NULL; at++) {
+    for (; (at = memmem(at, (size_t)(bytes + size - at), magic, VERSION_AT)) != NULL; at++) {
         struct header header;
-        uint64_t offset = (uint64_t)(at - image->bytes);
-        /* Loaded, not just read: image_sound() knows then what failed. */
-        if (room - offset < sizeof(header) || !image_load(image, offset, sizeof(header), NULL))
-            continue;
-        memcpy(&header, image->bytes + offset, sizeof(header));
-        image_release(image, offset, sizeof(header));
-        if (!makes_sense(&header, room - offset))
+        uint64_t offset = start + (uint64_t)(at - bytes);
+        /* image_sound() knows then what failed. */
+        if (room - offset < sizeof(header) ||
+            !image_read_bytes(image, offset, sizeof(header), (uint8_t *)&header, NULL) ||
+            !makes_sense(&header, room - offset))
             continue;
         found = true;
         *undo = (struct undo){
@@ -167,19 +166,22 @@ static bool find_between(const struct image *image, uint64_t start, uint64_t end
 
 bool undo_find(const struct image *image, struct undo *undo)
 {
+    struct window window = {.image = image};
     uint64_t room = image->strings.offset + image->strings.size;
     bool found = false;
 
-    for (uint64_t at = image->strings.offset; at < room;) {
+    for (uint64_t at = image->strings.offset; at < room; at += WINDOW) {
         uint64_t size = room - at < WINDOW ? room - at : WINDOW;
         /* A magic may begin in one window and end in the next. */
         uint64_t overlap = room - at - size < VERSION_AT ? room - at - size : VERSION_AT;
-        if (!image_load(image, at, size + overlap, NULL))
-            return false;
-        found |= find_between(image, at, at + size + overlap, room, undo);
-        image_release(image, at, size + overlap);
-        at += size;
+        const uint8_t *bytes = window_at(&window, at, size + overlap, NULL);
+        if (bytes == NULL) {
+            found = false;
+            break;
+        }
+        found |= find_between(image, bytes, size + overlap, at, undo);
     }
+    window_close(&window);
     return found;
 }
 

@@ -50,18 +50,29 @@ static enum patch_verdict check_place(const struct image *image, const char *tab
 
 /* R_*_NONE is 0 on every machine. Those without a symbol are the loader's own. */
 static enum patch_verdict check_one(const struct image *image, size_t table, size_t index,
-                                    char *detail)
+                                    const Elf64_Rela *relocation, char *detail)
 {
-    Elf64_Rela relocation = image_relocation(image, table, index);
-    uint32_t type = (uint32_t)ELF64_R_TYPE(relocation.r_info);
+    uint32_t type = (uint32_t)ELF64_R_TYPE(relocation->r_info);
 
     if (type == 0)
         return PATCH_PASS;
-    if (ELF64_R_SYM(relocation.r_info) != 0 && arch_relocation_find(image->arch, type) == NULL)
+    if (ELF64_R_SYM(relocation->r_info) != 0 && arch_relocation_find(image->arch, type) == NULL)
         return verify_fault(detail, "%s[%zu]: unknown type %u", image_relocation_name(image, table),
                             index, type);
-    return check_place(image, image_relocation_name(image, table), index, relocation.r_offset,
+    return check_place(image, image_relocation_name(image, table), index, relocation->r_offset,
                        detail);
+}
+
+static enum patch_verdict check_table(const struct image *image, size_t table, char *detail)
+{
+    enum patch_verdict verdict = PATCH_PASS;
+    Elf64_Rela batch[IMAGE_BATCH];
+    size_t n;
+
+    for (size_t i = 0; (n = image_relocations(image, table, i, batch)) != 0; i += n)
+        for (size_t k = 0; k < n && verdict == PATCH_PASS; k++)
+            verdict = check_one(image, table, i + k, &batch[k], detail);
+    return verdict;
 }
 
 static enum patch_verdict check_slots(const struct verify_subject *subject, char *detail)
@@ -82,9 +93,8 @@ enum patch_verdict check_relocations(const struct verify_subject *subject, char 
     const struct image *image = subject->image;
     enum patch_verdict verdict = check_slots(subject, detail);
 
-    for (size_t t = 0; t < IMAGE_RELOCATION_TABLES; t++)
-        for (size_t i = 0; verdict == PATCH_PASS && i < image_relocation_count(image, t); i++)
-            verdict = check_one(image, t, i, detail);
+    for (size_t t = 0; t < IMAGE_RELOCATION_TABLES && verdict == PATCH_PASS; t++)
+        verdict = check_table(image, t, detail);
     return verdict;
 }
 

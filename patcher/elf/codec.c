@@ -98,6 +98,14 @@ static const struct codec codecs[] = {
     {ELFCLASS32, ELFDATA2MSB, false, 4, UINT32_MAX, SIZES(32)},
 };
 
+/* Of what they are read into. */
+static const size_t memory_sizes[CODEC_RECORDS] = {
+    [CODEC_HEADER] = sizeof(Elf64_Ehdr),  [CODEC_SEGMENT] = sizeof(Elf64_Phdr),
+    [CODEC_SECTION] = sizeof(Elf64_Shdr), [CODEC_SYMBOL] = sizeof(Elf64_Sym),
+    [CODEC_DYNAMIC] = sizeof(Elf64_Dyn),  [CODEC_REL] = sizeof(Elf64_Rela),
+    [CODEC_RELA] = sizeof(Elf64_Rela),
+};
+
 const struct codec *codec_find(unsigned char class, unsigned char order)
 {
     for (size_t i = 0; i < sizeof(codecs) / sizeof(codecs[0]); i++)
@@ -153,6 +161,19 @@ void codec_read(const struct codec *codec, enum codec_record record, const uint8
         Elf32_Word info = (Elf32_Word)relocation->r_info;
         relocation->r_info = ELF64_R_INFO((uint64_t)ELF32_R_SYM(info), ELF32_R_TYPE(info));
     }
+}
+
+void codec_read_all(const struct codec *codec, enum codec_record record, const uint8_t *bytes,
+                    size_t count, void *to)
+{
+    if (codec->plain && codec->sizes[record] == memory_sizes[record]) {
+        memcpy(to, bytes, count * memory_sizes[record]);
+        return;
+    }
+    memset(to, 0, count * memory_sizes[record]);
+    for (size_t i = 0; i < count; i++)
+        codec_read(codec, record, bytes + i * codec->sizes[record],
+                   (uint8_t *)to + i * memory_sizes[record]);
 }
 
 struct codec_place codec_place(const struct codec *codec, enum codec_member member)

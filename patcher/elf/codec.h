@@ -75,6 +75,10 @@ void codec_put_number(const struct codec *codec, uint8_t *bytes, size_t width, u
 void codec_read(const struct codec *codec, enum codec_record record, const uint8_t *bytes,
                 void *to);
 
+/* The same for `count` records that stand one behind the other. */
+void codec_read_all(const struct codec *codec, enum codec_record record, const uint8_t *bytes,
+                    size_t count, void *to);
+
 /* Where the member stands, counted from the beginning of its record. */
 struct codec_place codec_place(const struct codec *codec, enum codec_member member);
 

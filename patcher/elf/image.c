@@ -421,10 +421,10 @@ bool image_open_reader(const struct reader *reader, struct image **out, struct p
     if (image == NULL)
         return error_memory(error);
     image->size = reader->size;
-    image->reader = reader;
     bool done = source_create(reader, &image->source, error);
     if (done) {
         image->bytes = source_bytes(image->source);
+        image->reader = source_reader(image->source);
         done = parse(image, error);
         /* What could not be read is the reason for whatever else seems wrong. */
         done = source_sound(image->source, error) && done;

@@ -80,8 +80,15 @@ PATCH_MUST_CHECK bool image_load(const struct image *image, uint64_t offset, uin
                                  struct patch_error *error);
 void image_release(const struct image *image, uint64_t offset, uint64_t size);
 
-/* The same for all dynamic tables that struct image names, once and for all; for who follows chains
- * through them by pointer. They may be large. */
+/* Bytes, which must lie inside the file, where they are in memory anyway; NULL when they are not. */
+const uint8_t *image_in_memory(const struct image *image, uint64_t offset, uint64_t size);
+
+/* Puts them to `to`, to look at once. */
+PATCH_MUST_CHECK bool image_read_bytes(const struct image *image, uint64_t offset, uint64_t size,
+                                       uint8_t *to, struct patch_error *error);
+
+/* Loads all dynamic tables that struct image names, once and for all; for who follows chains through
+ * them by pointer. They may be large. */
 PATCH_MUST_CHECK bool image_load_tables(const struct image *image, struct patch_error *error);
 
 /* False when a function without an error of its own could not read what it was asked for, because
@@ -134,10 +141,15 @@ uint64_t image_dynamic_offset(const struct image *image, const Elf64_Dyn *entry)
 const char *image_relocation_name(const struct image *image, size_t table);
 enum codec_record image_relocation_record(const struct image *image, size_t table);
 
-/* Entry `index` of relocations[table]. */
 size_t image_relocation_count(const struct image *image, size_t table);
-Elf64_Rela image_relocation(const struct image *image, size_t table, size_t index);
 uint64_t image_relocation_offset(const struct image *image, size_t table, size_t index);
+
+/* Symbols, or entries of relocations[table], from `first` on, as many as there are and fit; returns
+ * how many. */
+enum { IMAGE_BATCH = 128 };
+size_t image_symbols(const struct image *image, size_t first, Elf64_Sym to[IMAGE_BATCH]);
+size_t image_relocations(const struct image *image, size_t table, size_t first,
+                         Elf64_Rela to[IMAGE_BATCH]);
 
 const char *image_soname(const struct image *image); /* or NULL */
 

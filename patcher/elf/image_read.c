@@ -40,6 +40,21 @@ void image_release(const struct image *image, uint64_t offset, uint64_t size)
         source_release(image->source, offset, size);
 }
 
+const uint8_t *image_in_memory(const struct image *image, uint64_t offset, uint64_t size)
+{
+    return image->source != NULL ? source_memory(image->source, offset, size)
+                                 : image->bytes + offset;
+}
+
+bool image_read_bytes(const struct image *image, uint64_t offset, uint64_t size, uint8_t *to,
+                      struct patch_error *error)
+{
+    if (image->source != NULL)
+        return source_copy(image->source, offset, size, to, error);
+    memcpy(to, image->bytes + offset, size);
+    return true;
+}
+
 bool image_load_tables(const struct image *image, struct patch_error *error)
 {
     const struct image_table *const tables[] = {
@@ -169,10 +184,7 @@ bool image_copy_string(const struct image *image, uint64_t offset, char *to, siz
         return false;
     uint64_t left = image->strings.size - offset;
     size_t size = left < room - 1 ? (size_t)left : room - 1;
-    if (image->source != NULL)
-        source_copy(image->source, image->strings.offset + offset, size, to);
-    else
-        memcpy(to, image->bytes + image->strings.offset + offset, size);
+    memcpy(to, glance(image, image->strings.offset + offset, size), size);
     to[size] = '\0';
     return true;
 }
@@ -226,15 +238,33 @@ uint64_t image_relocation_offset(const struct image *image, size_t table, size_t
     return image->relocations[table].offset + index * relocation_size(image, table);
 }
 
-Elf64_Rela image_relocation(const struct image *image, size_t table, size_t index)
+/* As many records as fit into a batch, of `left` that begin at `offset`. */
+static size_t read_batch(const struct image *image, enum codec_record record, uint64_t offset,
+                         uint64_t left, void *to)
 {
-    Elf64_Rela relocation = {0};
+    size_t count = left < IMAGE_BATCH ? (size_t)left : IMAGE_BATCH;
 
-    codec_read(
-        image->codec, image_relocation_record(image, table),
-        glance(image, image_relocation_offset(image, table, index), relocation_size(image, table)),
-        &relocation);
-    return relocation;
+    if (count != 0)
+        codec_read_all(image->codec, record,
+                       glance(image, offset, count * image->codec->sizes[record]), count, to);
+    return count;
+}
+_Static_assert(IMAGE_BATCH * sizeof(Elf64_Rela) <= SOURCE_RECORD &&
+                   IMAGE_BATCH * sizeof(Elf64_Sym) <= SOURCE_RECORD,
+               "a batch is seen at one glance");
+
+size_t image_symbols(const struct image *image, size_t first, Elf64_Sym to[IMAGE_BATCH])
+{
+    return read_batch(image, CODEC_SYMBOL, image_symbol_offset(image, (uint32_t)first),
+                      image->symbol_count - first, to);
+}
+
+size_t image_relocations(const struct image *image, size_t table, size_t first,
+                         Elf64_Rela to[IMAGE_BATCH])
+{
+    return read_batch(image, image_relocation_record(image, table),
+                      image_relocation_offset(image, table, first),
+                      image_relocation_count(image, table) - first, to);
 }
 
 const char *image_soname(const struct image *image)

@@ -248,14 +248,16 @@ static bool locate_gnu_hash(struct image *image, uint32_t *count, struct patch_e
 /* What the relocations name exists too; a linker that hashes no undefined symbol needs this. */
 static void count_relocated(const struct image *image, uint32_t *count)
 {
-    for (size_t t = 0; t < IMAGE_RELOCATION_TABLES; t++) {
-        size_t entries = image_relocation_count(image, t);
-        for (size_t i = 0; i < entries; i++) {
-            uint64_t symbol = ELF64_R_SYM(image_relocation(image, t, i).r_info);
-            if (symbol >= *count && symbol < UINT32_MAX)
-                *count = (uint32_t)symbol + 1;
-        }
-    }
+    Elf64_Rela batch[IMAGE_BATCH];
+    size_t n;
+
+    for (size_t t = 0; t < IMAGE_RELOCATION_TABLES; t++)
+        for (size_t i = 0; (n = image_relocations(image, t, i, batch)) != 0; i += n)
+            for (size_t k = 0; k < n; k++) {
+                uint64_t symbol = ELF64_R_SYM(batch[k].r_info);
+                if (symbol >= *count && symbol < UINT32_MAX)
+                    *count = (uint32_t)symbol + 1;
+            }
 }
 
 static void count_in_section(const struct image *image, uint32_t *count)

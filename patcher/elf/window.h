@@ -12,6 +12,8 @@ struct window {
     const struct image *image;
     uint64_t start;
     uint64_t end;
+    const uint8_t *bytes; /* of `start` */
+    uint8_t *memory;      /* NULL: none was needed yet */
 };
 
 /* Most bytes that one call may ask for. */

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
  * Address space is reserved for the whole file and given memory block by block; each block counts
- * who holds it. Glances look into a few buffers, the latest first.
+ * who holds it. Glances look into a few buffers, the latest first. Of a small file, each block that
+ * was read stays: it costs less than to read it again.
  */
 #include "io/source.h"
 
@@ -17,6 +18,8 @@ enum {
     KEPT = 0xff,  /* a block that is never let go */
 };
 _Static_assert((int)SOURCE_RECORD <= (int)BLOCK, "a record lies in two blocks at most");
+_Static_assert(SOURCE_SMALL <= BUFFERS * BLOCK,
+               "a small file takes no more memory than glances do");
 
 /* What is seen where there is no memory at all. */
 static const uint8_t nothing[BLOCK];
@@ -27,7 +30,9 @@ struct buffer {
 };
 
 struct source {
-    const struct reader *reader;
+    struct reader reader; /* the first member: what reads gets a pointer to it */
+    const struct reader *file;
+    bool small;
     uint64_t size;
     uint8_t *bytes;
     size_t reserved;
@@ -56,7 +61,7 @@ static bool open_blocks(struct source *source, size_t first, size_t end, struct 
 {
     uint8_t *start = source->bytes + (uint64_t)first * BLOCK;
 
-    return mprotect(start, (end - first) * BLOCK, PROT_READ | PROT_WRITE) == 0 ||
+    return source->small || mprotect(start, (end - first) * BLOCK, PROT_READ | PROT_WRITE) == 0 ||
            error_system(error, "mprotect");
 }
 
@@ -65,6 +70,8 @@ static void drop_blocks(struct source *source, size_t first, size_t end)
     uint8_t *start = source->bytes + (uint64_t)first * BLOCK;
     size_t size = (end - first) * BLOCK;
 
+    if (source->small)
+        return;
     source->seen = UINT64_MAX;
     /* Where there is no room for one more mapping, the memory goes nevertheless. */
     if (mmap(start, size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1,
@@ -85,58 +92,16 @@ static bool fill_blocks(struct source *source, size_t first, size_t end, struct 
     struct patch_error failure = {0};
 
     if (open_blocks(source, first, end, &failure) &&
-        source->reader->read(source->reader, (uint64_t)first * BLOCK,
-                             source->bytes + (uint64_t)first * BLOCK, size, &failure))
+        source->file->read(source->file, (uint64_t)first * BLOCK,
+                           source->bytes + (uint64_t)first * BLOCK, size, &failure)) {
+        if (source->small)
+            memset(source->blocks + first, KEPT, end - first);
         return true;
+    }
     note_failure(source, &failure);
     if (error != NULL)
         *error = failure;
     return false;
-}
-
-/* --- create, destroy ---------------------------------------------------------------------------
- */
-
-bool source_create(const struct reader *reader, struct source **out, struct patch_error *error)
-{
-    uint64_t size = reader->size;
-    uint64_t count = size / BLOCK + (size % BLOCK != 0);
-    struct source *source = calloc(1, sizeof(*source));
-
-    if (source == NULL)
-        return error_memory(error);
-    source->reader = reader;
-    source->seen = UINT64_MAX;
-    source->size = size;
-    source->reserved = (size_t)(count != 0 ? count : 1) * BLOCK;
-    source->blocks = calloc((size_t)count + 1, 1);
-    source->bytes = MAP_FAILED;
-    if (source->blocks != NULL && count <= SIZE_MAX / BLOCK)
-        source->bytes = mmap(NULL, source->reserved, PROT_NONE,
-                             MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-    if (source->bytes == MAP_FAILED) {
-        source_destroy(source);
-        return error_memory(error);
-    }
-    *out = source;
-    return true;
-}
-
-void source_destroy(struct source *source)
-{
-    if (source == NULL)
-        return;
-    for (size_t i = 0; i < source->buffer_count; i++)
-        free(source->buffers[i].bytes);
-    if (source->bytes != MAP_FAILED)
-        munmap(source->bytes, source->reserved);
-    free(source->blocks);
-    free(source);
-}
-
-const uint8_t *source_bytes(const struct source *source)
-{
-    return source->bytes;
 }
 
 /* --- load, release -----------------------------------------------------------------------------
@@ -215,6 +180,79 @@ void source_release(struct source *source, uint64_t offset, uint64_t size)
         drop_blocks(source, first, end);
 }
 
+/* --- reading through it ------------------------------------------------------------------------
+ */
+
+/* A long read goes past the memory, so that nothing stays of a file that is copied. */
+static bool read_source(const struct reader *reader, uint64_t offset, void *to, uint64_t size,
+                        struct patch_error *error)
+{
+    struct source *source = (struct source *)(uintptr_t)reader;
+
+    if (!source->small || size > SOURCE_RECORD)
+        return source->file->read(source->file, offset, to, size, error);
+    if (size == 0)
+        return true;
+    if (!complete(source, (size_t)(offset / BLOCK), end_block(offset, size), error))
+        return false;
+    memcpy(to, source->bytes + offset, size);
+    return true;
+}
+
+/* --- create, destroy ---------------------------------------------------------------------------
+ */
+
+bool source_create(const struct reader *reader, struct source **out, struct patch_error *error)
+{
+    uint64_t size = reader->size;
+    uint64_t count = size / BLOCK + (size % BLOCK != 0);
+    struct source *source = calloc(1, sizeof(*source));
+
+    if (source == NULL)
+        return error_memory(error);
+    source->reader = *reader;
+    source->reader.read = read_source;
+    source->file = reader;
+    source->small = size <= SOURCE_SMALL;
+    source->seen = UINT64_MAX;
+    source->size = size;
+    source->reserved = (size_t)(count != 0 ? count : 1) * BLOCK;
+    source->blocks = calloc((size_t)count + 1, 1);
+    source->bytes = MAP_FAILED;
+    if (source->blocks != NULL && count <= SIZE_MAX / BLOCK)
+        source->bytes =
+            mmap(NULL, source->reserved, source->small ? PROT_READ | PROT_WRITE : PROT_NONE,
+                 MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (source->bytes == MAP_FAILED) {
+        source_destroy(source);
+        return error_memory(error);
+    }
+    *out = source;
+    return true;
+}
+
+void source_destroy(struct source *source)
+{
+    if (source == NULL)
+        return;
+    for (size_t i = 0; i < source->buffer_count; i++)
+        free(source->buffers[i].bytes);
+    if (source->bytes != MAP_FAILED)
+        munmap(source->bytes, source->reserved);
+    free(source->blocks);
+    free(source);
+}
+
+const uint8_t *source_bytes(const struct source *source)
+{
+    return source->bytes;
+}
+
+const struct reader *source_reader(const struct source *source)
+{
+    return &source->reader;
+}
+
 /* --- glances -----------------------------------------------------------------------------------
  */
 
@@ -253,8 +291,8 @@ static const uint8_t *look_at_block(struct source *source, size_t block)
     struct buffer *buffer = use_buffer(source, block, &found);
     if (found)
         return buffer->bytes;
-    if (buffer != NULL && source->reader->read(source->reader, (uint64_t)block * BLOCK,
-                                               buffer->bytes, block_size(source, block), &error))
+    if (buffer != NULL && source->file->read(source->file, (uint64_t)block * BLOCK, buffer->bytes,
+                                             block_size(source, block), &error))
         return buffer->bytes;
     if (buffer != NULL)
         memset(buffer->bytes, 0, BLOCK);
@@ -264,8 +302,20 @@ static const uint8_t *look_at_block(struct source *source, size_t block)
     return buffer != NULL ? buffer->bytes : nothing;
 }
 
+const uint8_t *source_memory(struct source *source, uint64_t offset, uint64_t size)
+{
+    if (!source->small ||
+        (size != 0 && !complete(source, (size_t)(offset / BLOCK), end_block(offset, size), NULL)))
+        return NULL;
+    return source->bytes + offset;
+}
+
 const uint8_t *source_glance(struct source *source, uint64_t offset, uint64_t size)
 {
+    if (source->small) {
+        const uint8_t *bytes = source_memory(source, offset, size);
+        return bytes != NULL ? bytes : nothing;
+    }
     /* Tables are mostly gone over in order. */
     if (offset >= source->seen && offset + size <= source->seen + BLOCK)
         return source->seen_bytes + (offset - source->seen);
@@ -284,14 +334,17 @@ const uint8_t *source_glance(struct source *source, uint64_t offset, uint64_t si
     return source->record;
 }
 
-void source_copy(struct source *source, uint64_t offset, uint64_t size, void *to)
+bool source_copy(struct source *source, uint64_t offset, uint64_t size, void *to,
+                 struct patch_error *error)
 {
-    struct patch_error error = {0};
+    struct patch_error failure = {0};
 
-    if (source->reader->read(source->reader, offset, to, size, &error))
-        return;
-    memset(to, 0, size);
-    note_failure(source, &error);
+    if (source->reader.read(&source->reader, offset, to, size, &failure))
+        return true;
+    note_failure(source, &failure);
+    if (error != NULL)
+        *error = failure;
+    return false;
 }
 
 /* --- strings -----------------------------------------------------------------------------------

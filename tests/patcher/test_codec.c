@@ -157,13 +157,44 @@ START_TEST(members_stand_where_each_class_has_them)
 }
 END_TEST
 
+START_TEST(many_records_are_read_as_one_by_one)
+{
+    enum { COUNT = 5 };
+    uint8_t bytes[COUNT * sizeof(Elf64_Rela)];
+
+    for (size_t i = 0; i < sizeof(bytes); i++)
+        bytes[i] = (uint8_t)(i * 37 + 11);
+    for (unsigned char class = ELFCLASS32; class <= ELFCLASS64; class ++)
+        for (unsigned char order = ELFDATA2LSB; order <= ELFDATA2MSB; order++) {
+            const struct codec *way = codec(class, order);
+            Elf64_Rela relocations[COUNT];
+            Elf64_Sym symbols[COUNT];
+            codec_read_all(way, CODEC_SYMBOL, bytes, COUNT, symbols);
+            for (size_t i = 0; i < COUNT; i++) {
+                Elf64_Sym symbol = {0};
+                codec_read(way, CODEC_SYMBOL, bytes + i * way->sizes[CODEC_SYMBOL], &symbol);
+                ck_assert_mem_eq(&symbols[i], &symbol, sizeof(symbol));
+            }
+            for (enum codec_record record = CODEC_REL; record <= CODEC_RELA; record++) {
+                memset(relocations, 0xaa, sizeof(relocations));
+                codec_read_all(way, record, bytes, COUNT, relocations);
+                for (size_t i = 0; i < COUNT; i++) {
+                    Elf64_Rela relocation = {0};
+                    codec_read(way, record, bytes + i * way->sizes[record], &relocation);
+                    ck_assert_mem_eq(&relocations[i], &relocation, sizeof(relocation));
+                }
+            }
+        }
+}
+END_TEST
+
 int main(void)
 {
     const TTest *const tests[] = {
         there_are_four_ways_and_no_more,         numbers_follow_the_order,
         numbers_are_read_as_they_were_written,   symbols_are_read_in_every_way,
         relocations_get_the_info_of_elf64,       dynamic_entries_and_segments_of_elf32_are_widened,
-        members_stand_where_each_class_has_them,
+        members_stand_where_each_class_has_them, many_records_are_read_as_one_by_one,
     };
     return FIXTURE_RUN("codec", tests);
 }

@@ -166,6 +166,71 @@ START_TEST(a_glance_behind_the_new_end_sees_zeros_and_is_told_later)
 }
 END_TEST
 
+/* Counts what is read through it. */
+static unsigned reads;
+
+static bool read_counted(const struct reader *reader, uint64_t offset, void *to, uint64_t size,
+                         struct patch_error *error)
+{
+    struct reader file = reader_of_file(reader->fd, reader->size, reader->size);
+
+    reads++;
+    return file.read(&file, offset, to, size, error);
+}
+
+START_TEST(nothing_of_a_small_file_is_read_twice)
+{
+    enum { SMALL = 300000 };
+    int fd = make_file();
+    struct reader reader = reader_of_file(fd, SMALL, SMALL);
+    bool stays = SMALL <= SOURCE_SMALL;
+    struct source *source;
+    struct patch_error error;
+    uint8_t bytes[100];
+
+    reader.read = read_counted;
+    reads = 0;
+    ck_assert(source_create(&reader, &source, &error));
+    for (unsigned i = 0; i < 10; i++) {
+        const struct reader *through = source_reader(source);
+        ck_assert(source_load(source, 70000, 100, &error));
+        expect_bytes(source_bytes(source) + 70000, 70000, 100);
+        source_release(source, 70000, 100);
+        expect_bytes(source_glance(source, 70010, 100), 70010, 100);
+        ck_assert(through->read(through, 70020, bytes, sizeof(bytes), &error));
+        expect_bytes(bytes, 70020, sizeof(bytes));
+        ck_assert_int_eq(source_memory(source, 70000, 100) != NULL, stays);
+    }
+    ck_assert_int_eq(reads == 1, stays);
+    source_destroy(source);
+    close(fd);
+}
+END_TEST
+
+START_TEST(long_reads_leave_nothing_of_a_small_file_in_memory)
+{
+    enum { SMALL = 300000 };
+    int fd = make_file();
+    struct reader reader = reader_of_file(fd, SMALL, SMALL);
+    uint8_t *bytes = malloc(SMALL);
+    struct source *source;
+    struct patch_error error;
+
+    reader.read = read_counted;
+    reads = 0;
+    ck_assert(source_create(&reader, &source, &error));
+    for (unsigned i = 1; i <= 3; i++) {
+        const struct reader *through = source_reader(source);
+        ck_assert(through->read(through, 0, bytes, SMALL, &error));
+        expect_bytes(bytes, 0, SMALL);
+        ck_assert_uint_eq(reads, i);
+    }
+    source_destroy(source);
+    free(bytes);
+    close(fd);
+}
+END_TEST
+
 /* The same for a whole library: every length that it may have while it is read. */
 START_TEST(a_library_that_becomes_shorter_is_refused_wherever_it_is_read)
 {
@@ -211,6 +276,8 @@ int main(void)
         glances_see_every_record_in_any_order,
         a_file_that_becomes_shorter_is_an_error_and_no_fault,
         a_glance_behind_the_new_end_sees_zeros_and_is_told_later,
+        nothing_of_a_small_file_is_read_twice,
+        long_reads_leave_nothing_of_a_small_file_in_memory,
         a_library_that_becomes_shorter_is_refused_wherever_it_is_read,
     };
     return FIXTURE_RUN("source", tests);
