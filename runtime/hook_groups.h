@@ -7,6 +7,7 @@
  *      name     the resolver
  *      process  waiting for children and commands
  *      signal   waiting for signals
+ *      ipc      message queues and semaphores of processes
  *      file     what waits for a disk, and file locks
  *      sync     locks, condition variables, semaphores, joins
  */

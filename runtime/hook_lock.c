@@ -9,8 +9,8 @@
 #include "hub.h"
 #include "incarnation.h"
 #include "offload.h"
+#include "pause.h"
 #include "record_lock.h"
-#include "waiter.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -90,48 +90,31 @@ static int lock_wait(struct hub *hub, const char *name, struct lock_job *call, b
 
 /* --- flock ------------------------------------------------------------------------------------ */
 
-/* Suspends for a while. */
-static enum wake rest(struct hub *hub, double seconds)
-{
-    struct waiter *w = waiter_create(hub, "flock", 0);
-    enum wake cause = WAKE_FAILED;
-
-    if (w == NULL)
-        return cause;
-    w->restartable = true;
-    cause = waiter_park(w, hub_deadline(seconds));
-    waiter_destroy(w);
-    if (cause == WAKE_SIGNAL)
-        errno = EINTR;
-    return cause;
-}
-
 IN_HUB int flock_in_hub(struct hub *hub, int fd, int operation)
 {
     unsigned incarnation = incarnation_life(fd);
-    double pause = 0.001;
+    double pause = PAUSE_FIRST;
     int saved = errno;
 
     for (;;) {
-        enum wake cause;
-
         if (flock(fd, operation | LOCK_NB) == 0) {
             errno = saved;
             return 0;
         }
         if (errno != EWOULDBLOCK)
             return -1;
-        cause = rest(hub, pause);
-        if (cause == WAKE_REFUSED)
-            return flock(fd, operation);
-        if (cause == WAKE_SIGNAL || cause == WAKE_FAILED)
+        switch (pause_between_tries(hub, "flock", &pause, PAUSE_RESTARTS)) {
+        case PAUSE_FAILED:
             return -1;
+        case PAUSE_BLOCKS:
+            return flock(fd, operation);
+        default:
+            break;
+        }
         if (incarnation_life(fd) != incarnation) {
             errno = EBADF;
             return -1;
         }
-        if (pause < 0.016)
-            pause *= 2;
     }
 }
 

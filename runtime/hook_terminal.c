@@ -58,7 +58,7 @@ static long send_break(const long *words)
 {
     int fd = (int)words[0];
 
-    if (incarnation_of(fd) == (unsigned)words[1])
+    if (incarnation_life(fd) == (unsigned)words[1])
         return tcsendbreak(fd, (int)words[2]);
     errno = EBADF;
     return -1;
@@ -67,7 +67,7 @@ static long send_break(const long *words)
 int greenify_tcsendbreak(int fd, int duration)
 {
     struct hub *hub = hub_current();
-    const long words[OFFLOAD_WORDS] = {fd, hub != NULL ? (long)incarnation_of(fd) : 0, duration};
+    const long words[OFFLOAD_WORDS] = {fd, hub != NULL ? (long)incarnation_life(fd) : 0, duration};
     bool blocks;
     int result;
 
