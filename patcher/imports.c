@@ -8,6 +8,7 @@
 #include "elf/window.h"
 #include "error.h"
 #include "io/file.h"
+#include "names.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -15,38 +16,6 @@
 
 /* A name that is longer is none that anybody hooks. */
 enum { LONGEST_NAME = 256 };
-
-struct names {
-    const char **sorted;
-    size_t count;
-};
-
-static int compare_names(const void *a, const void *b)
-{
-    return strcmp(*(const char *const *)a, *(const char *const *)b);
-}
-
-static bool names_sort(struct names *names, const char *const *list, struct patch_error *error)
-{
-    size_t count = 0;
-
-    while (list[count] != NULL)
-        count++;
-    names->sorted = calloc(count + 1, sizeof(*names->sorted));
-    if (names->sorted == NULL)
-        return error_memory(error);
-    for (size_t i = 0; i < count; i++)
-        names->sorted[i] = list[i];
-    names->count = count;
-    qsort(names->sorted, count, sizeof(*names->sorted), compare_names);
-    return true;
-}
-
-static bool names_have(const struct names *names, const char *name)
-{
-    return bsearch(&name, names->sorted, names->count, sizeof(*names->sorted), compare_names) !=
-           NULL;
-}
 
 /* A function, or a name that nobody typed (hand-written assembly, some linkers). */
 static bool is_function(const Elf64_Sym *symbol)
@@ -369,11 +338,11 @@ static bool collect(const struct image *image, const struct patch_options *optio
     struct search search = {.image = image, .options = options, .imports = imports};
 
     memset(imports, 0, sizeof(*imports));
-    bool done = names_sort(&search.names, options->functions, error) &&
+    bool done = names_init(&search.names, options->functions, error) &&
                 versions_load(image, &search.versions, error) &&
                 find_prefixes(image, options->prefix, &search.prefixes, error) &&
                 look_at_symbols(&search, error) && look_at_needed(image, options, imports, error);
-    free(search.names.sorted);
+    names_finish(&search.names);
     free(search.prefixes.places);
     versions_finish(&search.versions);
     return done;

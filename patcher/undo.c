@@ -42,8 +42,11 @@ _Static_assert(sizeof(struct header) == UNDO_HEADER, "the record's header has no
 
 enum { VERSION = 2, VERSION_AT = 7, MOST_RECORD = 1 << 24 };
 
-/* Distance, length, and no byte. */
-enum { SHORTEST_RUN = 2, WINDOW = 1 << 17 };
+enum {
+    SHORTEST_RUN = 2, /* distance, length, and no byte */
+    STEP = 1 << 17,   /* of the search for a record */
+    PART = 1 << 14,   /* of what is summed */
+};
 
 static const uint8_t magic[8] = {0x7f, 'u', 'n', 'g', 'r', 'e', 'e', VERSION};
 
@@ -170,8 +173,8 @@ bool undo_find(const struct image *image, struct undo *undo)
     uint64_t room = image->strings.offset + image->strings.size;
     bool found = false;
 
-    for (uint64_t at = image->strings.offset; at < room; at += WINDOW) {
-        uint64_t size = room - at < WINDOW ? room - at : WINDOW;
+    for (uint64_t at = image->strings.offset; at < room; at += STEP) {
+        uint64_t size = room - at < STEP ? room - at : STEP;
         /* A magic may begin in one window and end in the next. */
         uint64_t overlap = room - at - size < VERSION_AT ? room - at - size : VERSION_AT;
         const uint8_t *bytes = window_at(&window, at, size + overlap, NULL);
@@ -336,13 +339,13 @@ static void clear_sums(struct cleared *cleared, const struct reader *patched, ui
 }
 
 static bool sum_part(const struct reader *reader, uint64_t offset, uint64_t size,
-                     XXH3_state_t *state, uint8_t *window, struct patch_error *error)
+                     XXH3_state_t *state, uint8_t *memory, struct patch_error *error)
 {
     while (size > 0) {
-        uint64_t part = size < WINDOW ? size : WINDOW;
-        if (!reader->read(reader, offset, window, part, error))
+        uint64_t part = size < PART ? size : PART;
+        if (!reader->read(reader, offset, memory, part, error))
             return false;
-        XXH3_128bits_update(state, window, part);
+        XXH3_128bits_update(state, memory, part);
         offset += part;
         size -= part;
     }
@@ -351,17 +354,17 @@ static bool sum_part(const struct reader *reader, uint64_t offset, uint64_t size
 
 /* What the patch put in, in the order that the format says. */
 static bool sum_parts(const struct reader *reader, const struct header *header,
-                      const struct recipe *original, XXH3_state_t *state, uint8_t *window,
+                      const struct recipe *original, XXH3_state_t *state, uint8_t *memory,
                       struct patch_error *error)
 {
     for (size_t i = 0; i < original->piece_count; i++)
         if (!sum_part(reader, moved(header, original->pieces[i].at), original->pieces[i].size,
-                      state, window, error))
+                      state, memory, error))
             return false;
     if (header->insertion_size != 0)
-        return sum_part(reader, header->insertion_offset, header->insertion_size, state, window,
+        return sum_part(reader, header->insertion_offset, header->insertion_size, state, memory,
                         error);
-    return sum_part(reader, header->table_offset, header->table_size, state, window, error);
+    return sum_part(reader, header->table_offset, header->table_size, state, memory, error);
 }
 
 static bool sum_added(const struct reader *patched, uint64_t record, const struct header *header,
@@ -371,23 +374,23 @@ static bool sum_added(const struct reader *patched, uint64_t record, const struc
     struct cleared cleared;
     XXH128_canonical_t canonical;
     XXH3_state_t *state = XXH3_createState();
-    uint8_t *window = malloc(WINDOW);
+    uint8_t *memory = malloc(PART);
     bool done = false;
 
-    if (state == NULL || window == NULL) {
+    if (state == NULL || memory == NULL) {
         error_memory(error);
         goto out;
     }
     clear_sums(&cleared, patched, record, VERSION);
     XXH3_128bits_reset(state);
-    done = sum_parts(&cleared.reader.reader, header, original, state, window, error);
+    done = sum_parts(&cleared.reader.reader, header, original, state, memory, error);
     if (done)
         XXH128_canonicalFromHash(&canonical, XXH3_128bits_digest(state));
     if (done)
         memcpy(hash, canonical.digest, SUM_SIZE);
 out:
     XXH3_freeState(state);
-    free(window);
+    free(memory);
     return done;
 }
 

@@ -111,6 +111,21 @@ size_t recipe_put_pieces(const struct recipe *recipe, size_t first, uint64_t sta
     return i;
 }
 
+/* Zeros between `start` and `end`, wherever the base has none. */
+static void clear_gaps(const struct recipe *recipe, uint64_t start, uint64_t end, uint8_t *to)
+{
+    uint64_t at = start;
+
+    for (size_t i = 0; i <= recipe->base_count && at < end; i++) {
+        const struct recipe_range *range = &recipe->base[i];
+        uint64_t next = i < recipe->base_count ? smaller(range->to, end) : end;
+        if (at < next)
+            memset(to + (at - start), 0, next - at);
+        if (i < recipe->base_count)
+            at = larger(at, range->to + range->size);
+    }
+}
+
 static bool read_recipe(const struct reader *reader, uint64_t offset, void *to, uint64_t size,
                         struct patch_error *error)
 {
@@ -118,7 +133,7 @@ static bool read_recipe(const struct reader *reader, uint64_t offset, void *to, 
     const struct recipe *recipe = self->recipe;
     uint64_t end = offset + size;
 
-    memset(to, 0, size);
+    clear_gaps(recipe, offset, end, to);
     for (size_t i = 0; i < recipe->base_count; i++)
         if (!read_range(self->input, &recipe->base[i], offset, end, to, error))
             return false;

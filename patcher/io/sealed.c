@@ -168,12 +168,19 @@ static bool check_kernel(int fd, struct patch_error *error)
     return true;
 }
 
+/* Then another name of the file may have neighbours of its own. */
+static bool is_link(const char *name)
+{
+    struct stat status;
+
+    return lstat(name, &status) == 0 && S_ISLNK(status.st_mode);
+}
+
 bool sealed_check_file(const struct file *file, const char *name, const struct image *image,
                        const struct patch_options *options, struct patch_error *error)
 {
     if (options->allow_signed)
         return true;
     return check_neighbours(file->path, image_soname(image), error) &&
-           (strcmp(file->path, name) == 0 || check_neighbours(name, NULL, error)) &&
-           check_kernel(file->fd, error);
+           (!is_link(name) || check_neighbours(name, NULL, error)) && check_kernel(file->fd, error);
 }

@@ -12,12 +12,15 @@
 #include <string.h>
 #include <sys/mman.h>
 
+/* Fresh memory costs more than what is read into it: of a small file, page by page. */
 enum {
-    BLOCK = 1 << 15,
+    BLOCK_SHIFT = 15,
+    SMALL_BLOCK_SHIFT = 12,
+    BLOCK = 1 << BLOCK_SHIFT,
     BUFFERS = 24, /* of a block each, for glances */
     KEPT = 0xff,  /* a block that is never let go */
 };
-_Static_assert((int)SOURCE_RECORD <= (int)BLOCK, "a record lies in two blocks at most");
+_Static_assert((int)SOURCE_RECORD <= 1 << SMALL_BLOCK_SHIFT, "a record lies in two blocks at most");
 _Static_assert(SOURCE_SMALL <= BUFFERS * BLOCK,
                "a small file takes no more memory than glances do");
 
@@ -33,6 +36,7 @@ struct source {
     struct reader reader; /* the first member: what reads gets a pointer to it */
     const struct reader *file;
     bool small;
+    unsigned shift; /* a block has 1 << shift bytes */
     uint64_t size;
     uint8_t *bytes;
     size_t reserved;
@@ -49,26 +53,43 @@ struct source {
 /* --- memory ------------------------------------------------------------------------------------
  */
 
-static size_t block_size(const struct source *source, size_t block)
+static size_t block_at(const struct source *source, uint64_t offset)
 {
-    uint64_t left = source->size - (uint64_t)block * BLOCK;
+    return (size_t)(offset >> source->shift);
+}
 
-    return left < BLOCK ? (size_t)left : BLOCK;
+/* The first block behind `size` bytes, which are not none, at `offset`. */
+static size_t end_block(const struct source *source, uint64_t offset, uint64_t size)
+{
+    return block_at(source, offset + size - 1) + 1;
+}
+
+static uint64_t block_start(const struct source *source, size_t block)
+{
+    return (uint64_t)block << source->shift;
+}
+
+static uint64_t block_end(const struct source *source, size_t block)
+{
+    uint64_t end = block_start(source, block + 1);
+
+    return end < source->size ? end : source->size;
 }
 
 /* Gives memory to the blocks from `first` up to `end`. */
 static bool open_blocks(struct source *source, size_t first, size_t end, struct patch_error *error)
 {
-    uint8_t *start = source->bytes + (uint64_t)first * BLOCK;
+    uint8_t *start = source->bytes + block_start(source, first);
+    size_t size = (end - first) << source->shift;
 
-    return source->small || mprotect(start, (end - first) * BLOCK, PROT_READ | PROT_WRITE) == 0 ||
+    return source->small || mprotect(start, size, PROT_READ | PROT_WRITE) == 0 ||
            error_system(error, "mprotect");
 }
 
 static void drop_blocks(struct source *source, size_t first, size_t end)
 {
-    uint8_t *start = source->bytes + (uint64_t)first * BLOCK;
-    size_t size = (end - first) * BLOCK;
+    uint8_t *start = source->bytes + block_start(source, first);
+    size_t size = (end - first) << source->shift;
 
     if (source->small)
         return;
@@ -88,12 +109,12 @@ static void note_failure(struct source *source, const struct patch_error *failur
 
 static bool fill_blocks(struct source *source, size_t first, size_t end, struct patch_error *error)
 {
-    size_t size = (end - first - 1) * BLOCK + block_size(source, end - 1);
+    uint64_t start = block_start(source, first);
     struct patch_error failure = {0};
 
     if (open_blocks(source, first, end, &failure) &&
-        source->file->read(source->file, (uint64_t)first * BLOCK,
-                           source->bytes + (uint64_t)first * BLOCK, size, &failure)) {
+        source->file->read(source->file, start, source->bytes + start,
+                           block_end(source, end - 1) - start, &failure)) {
         if (source->small)
             memset(source->blocks + first, KEPT, end - first);
         return true;
@@ -106,11 +127,6 @@ static bool fill_blocks(struct source *source, size_t first, size_t end, struct 
 
 /* --- load, release -----------------------------------------------------------------------------
  */
-
-static size_t end_block(uint64_t offset, uint64_t size)
-{
-    return (size_t)((offset + size - 1) / BLOCK) + 1;
-}
 
 /* Reads what is missing; on failure what was read for nobody goes again. */
 static bool complete(struct source *source, size_t first, size_t end, struct patch_error *error)
@@ -138,10 +154,10 @@ bool source_load(struct source *source, uint64_t offset, uint64_t size, struct p
 {
     if (size == 0)
         return true;
-    size_t end = end_block(offset, size);
-    if (!complete(source, (size_t)(offset / BLOCK), end, error))
+    size_t end = end_block(source, offset, size);
+    if (!complete(source, block_at(source, offset), end, error))
         return false;
-    for (size_t i = (size_t)(offset / BLOCK); i < end; i++)
+    for (size_t i = block_at(source, offset); i < end; i++)
         if (source->blocks[i] != KEPT)
             source->blocks[i]++;
     return true;
@@ -151,18 +167,18 @@ bool source_keep(struct source *source, uint64_t offset, uint64_t size, struct p
 {
     if (size == 0)
         return true;
-    size_t end = end_block(offset, size);
-    if (!complete(source, (size_t)(offset / BLOCK), end, error))
+    size_t end = end_block(source, offset, size);
+    if (!complete(source, block_at(source, offset), end, error))
         return false;
-    for (size_t i = (size_t)(offset / BLOCK); i < end; i++)
+    for (size_t i = block_at(source, offset); i < end; i++)
         source->blocks[i] = KEPT;
     return true;
 }
 
 void source_release(struct source *source, uint64_t offset, uint64_t size)
 {
-    size_t first = (size_t)(offset / BLOCK);
-    size_t end = size != 0 ? end_block(offset, size) : first;
+    size_t first = block_at(source, offset);
+    size_t end = size != 0 ? end_block(source, offset, size) : first;
 
     /* Neighbours that become free go in one call. */
     for (size_t i = first; i < end; i++) {
@@ -193,7 +209,7 @@ static bool read_source(const struct reader *reader, uint64_t offset, void *to, 
         return source->file->read(source->file, offset, to, size, error);
     if (size == 0)
         return true;
-    if (!complete(source, (size_t)(offset / BLOCK), end_block(offset, size), error))
+    if (!complete(source, block_at(source, offset), end_block(source, offset, size), error))
         return false;
     memcpy(to, source->bytes + offset, size);
     return true;
@@ -205,7 +221,6 @@ static bool read_source(const struct reader *reader, uint64_t offset, void *to, 
 bool source_create(const struct reader *reader, struct source **out, struct patch_error *error)
 {
     uint64_t size = reader->size;
-    uint64_t count = size / BLOCK + (size % BLOCK != 0);
     struct source *source = calloc(1, sizeof(*source));
 
     if (source == NULL)
@@ -214,12 +229,14 @@ bool source_create(const struct reader *reader, struct source **out, struct patc
     source->reader.read = read_source;
     source->file = reader;
     source->small = size <= SOURCE_SMALL;
+    source->shift = source->small ? SMALL_BLOCK_SHIFT : BLOCK_SHIFT;
     source->seen = UINT64_MAX;
     source->size = size;
-    source->reserved = (size_t)(count != 0 ? count : 1) * BLOCK;
-    source->blocks = calloc((size_t)count + 1, 1);
+    size_t count = size != 0 ? end_block(source, 0, size) : 1;
+    source->reserved = count << source->shift;
+    source->blocks = calloc(count + 1, 1);
     source->bytes = MAP_FAILED;
-    if (source->blocks != NULL && count <= SIZE_MAX / BLOCK)
+    if (source->blocks != NULL && count <= SIZE_MAX >> source->shift)
         source->bytes =
             mmap(NULL, source->reserved, source->small ? PROT_READ | PROT_WRITE : PROT_NONE,
                  MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
@@ -281,18 +298,19 @@ static struct buffer *use_buffer(struct source *source, size_t block, bool *foun
 
 static const uint8_t *look_at_block(struct source *source, size_t block)
 {
+    uint64_t start = block_start(source, block);
     struct patch_error error = {0};
     bool found;
 
     if (source->blocks[block] != 0)
-        return source->bytes + (uint64_t)block * BLOCK;
+        return source->bytes + start;
     if (source->buffer_count > 0 && source->buffers[0].block == block)
         return source->buffers[0].bytes;
     struct buffer *buffer = use_buffer(source, block, &found);
     if (found)
         return buffer->bytes;
-    if (buffer != NULL && source->file->read(source->file, (uint64_t)block * BLOCK, buffer->bytes,
-                                             block_size(source, block), &error))
+    if (buffer != NULL && source->file->read(source->file, start, buffer->bytes,
+                                             block_end(source, block) - start, &error))
         return buffer->bytes;
     if (buffer != NULL)
         memset(buffer->bytes, 0, BLOCK);
@@ -304,8 +322,8 @@ static const uint8_t *look_at_block(struct source *source, size_t block)
 
 const uint8_t *source_memory(struct source *source, uint64_t offset, uint64_t size)
 {
-    if (!source->small ||
-        (size != 0 && !complete(source, (size_t)(offset / BLOCK), end_block(offset, size), NULL)))
+    if (!source->small || (size != 0 && !complete(source, block_at(source, offset),
+                                                  end_block(source, offset, size), NULL)))
         return NULL;
     return source->bytes + offset;
 }
@@ -319,13 +337,13 @@ const uint8_t *source_glance(struct source *source, uint64_t offset, uint64_t si
     /* Tables are mostly gone over in order. */
     if (offset >= source->seen && offset + size <= source->seen + BLOCK)
         return source->seen_bytes + (offset - source->seen);
-    size_t first = (size_t)(offset / BLOCK);
-    size_t last = (size_t)((offset + size - 1) / BLOCK);
-    size_t head = (size_t)((uint64_t)last * BLOCK - offset);
+    size_t first = block_at(source, offset);
+    size_t last = block_at(source, offset + size - 1);
+    size_t head = (size_t)(block_start(source, last) - offset);
 
     if (first == last) {
         source->seen_bytes = look_at_block(source, first);
-        source->seen = (uint64_t)first * BLOCK;
+        source->seen = block_start(source, first);
         return source->seen_bytes + offset % BLOCK;
     }
     source->seen = UINT64_MAX;
@@ -353,11 +371,12 @@ bool source_copy(struct source *source, uint64_t offset, uint64_t size, void *to
 /* Read-only memory costs nothing, so that this works where there is none left. */
 static void show_zeros(struct source *source, size_t block)
 {
-    void *start = source->bytes + (uint64_t)block * BLOCK;
+    void *start = source->bytes + block_start(source, block);
+    size_t size = (size_t)1 << source->shift;
 
-    if (mmap(start, BLOCK, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1,
+    if (mmap(start, size, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1,
              0) == MAP_FAILED)
-        mprotect(start, BLOCK, PROT_READ);
+        mprotect(start, size, PROT_READ);
 }
 
 static void fill_somehow(struct source *source, size_t block)
@@ -369,8 +388,8 @@ static void fill_somehow(struct source *source, size_t block)
 void source_keep_string(struct source *source, uint64_t offset, uint64_t end)
 {
     while (offset < end) {
-        size_t block = (size_t)(offset / BLOCK);
-        uint64_t next = ((uint64_t)block + 1) * BLOCK;
+        size_t block = block_at(source, offset);
+        uint64_t next = block_start(source, block + 1);
         next = next < end ? next : end;
         if (source->blocks[block] == 0)
             fill_somehow(source, block);
