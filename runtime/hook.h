@@ -7,10 +7,12 @@
 #define GREEN_HOOK_H
 
 #include <fcntl.h>
+#include <grp.h>
 #include <mqueue.h>
 #include <netdb.h>
 #include <poll.h>
 #include <pthread.h>
+#include <pwd.h>
 #include <sched.h>
 #include <semaphore.h>
 #include <signal.h>

@@ -5,6 +5,7 @@
  *      poll     poll, select, epoll
  *      time     sleeps
  *      name     the resolver
+ *      user     names of users and groups
  *      process  waiting for children and commands
  *      signal   waiting for signals
  *      ipc      message queues and semaphores of processes

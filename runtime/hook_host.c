@@ -4,6 +4,7 @@
  * form on a worker thread, into memory of the job; the result is then packed into the caller's
  * buffer, or, for the forms that return static data, into storage of the calling coroutine.
  */
+#include "answers.h"
 #include "hook.h"
 #include "hub.h"
 #include "offload.h"
@@ -242,8 +243,6 @@ int greenify_gethostbyaddr_r(const void *__restrict address, socklen_t length, i
 
 /* --- the forms with static data --------------------------------------------------------------- */
 
-/* What the last call of a coroutine returned: other coroutines that run meanwhile have their own.
- */
 struct last {
     struct hostent host;
     char buffer[];
@@ -254,18 +253,16 @@ struct last {
 static struct hostent *keep(struct hub *hub, const struct host_job *call)
 {
     size_t size = call->size + 64;
-    void **place = hub->host->local(hub, free);
     struct last *last = malloc(sizeof *last + size);
 
-    if (place == NULL || last == NULL || pack(&last->host, call->found, last->buffer, size) != 0) {
+    if (last == NULL || pack(&last->host, call->found, last->buffer, size) != 0) {
         free(last);
-        h_errno = NETDB_INTERNAL;
         errno = ENOMEM;
-        return NULL;
+    } else if (answer_keep(hub, ANSWER_HOST, last) == 0) {
+        return &last->host;
     }
-    free(*place);
-    *place = last;
-    return &last->host;
+    h_errno = NETDB_INTERNAL;
+    return NULL;
 }
 
 /* *blocks: the call has to block for real. */
