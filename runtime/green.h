@@ -77,6 +77,7 @@ struct green_hub_stats {
     unsigned long parked;     /* suspended the caller */
     unsigned long blocked;    /* blocked for real: called inside the hub */
     unsigned long offloaded;  /* run by a worker thread */
+    unsigned long found;      /* locks that were free without anybody having told of it */
     size_t coroutines;        /* alive now, root included */
     size_t waiting;           /* parked now */
 };

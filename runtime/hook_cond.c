@@ -12,13 +12,17 @@
 #include "mutex.h"
 
 #include <errno.h>
-#include <limits.h>
+#include <math.h>
 #include <stdint.h>
 
 /* --- how long a wait goes on without a signal ------------------------------------------------- */
 
 enum { PATIENCES = 512 };
-static const float patience_least = 0.001F, patience_most = 0.1F, patience_each = 1e-4F;
+static const float patience_least = 0.001F, patience_most = 0.1F;
+
+/* All of the process together end so often without a signal: who waits for a condition has more to
+ * do to see that nothing has changed than who waits for a lock. */
+static const double patience_each = 5e-4;
 
 /* By flow and condition variable. Two that share a cell only look too often or too seldom. */
 static _Atomic float patiences[PATIENCES];
@@ -31,14 +35,12 @@ static _Atomic float *patience_of(struct hub *hub, const pthread_cond_t *cond)
 }
 
 /* The more wait, the less often each. */
-static double patience_read(_Atomic float *cell, const pthread_cond_t *cond)
+static double patience_read(_Atomic float *cell)
 {
-    float patience = atomic_load_explicit(cell, memory_order_relaxed);
-    float crowd = (float)lot_crowd(cond) * patience_each;
-
-    if (patience < patience_least)
-        patience = patience_least;
-    return crowd > patience ? crowd : patience;
+    double patience = (double)atomic_load_explicit(cell, memory_order_relaxed);
+    if (atomic_load_explicit(&lot_only_wakes, memory_order_relaxed))
+        return (double)INFINITY;
+    return until_last(until_last(patience, (double)patience_least), lot_crowd(patience_each));
 }
 
 static void patience_learn(_Atomic float *cell, bool woken)
@@ -82,10 +84,10 @@ static struct ended sleep_unlocked(struct hub *hub, struct lot_wait *w, const pt
                                    struct until until)
 {
     _Atomic float *patience = patience_of(hub, cond);
-    double left = until_first(until_left(&until), patience_read(patience, cond));
+    double limit = hub_now() + until_left(&until);
     struct ended ended = {WAKE_NONE, 0, false};
 
-    ended.cause = lot_park(w, hub_now() + left);
+    ended.cause = lot_park(w, until_first(limit, lot_look_time(patience_read(patience))));
     if (ended.cause == WAKE_FAILED)
         ended.error = errno;
     ended.woken = lot_leave(w);
@@ -136,11 +138,11 @@ int cond_wait(struct hub *hub, const char *call, pthread_cond_t *cond, pthread_m
 
 /* --- hooks ------------------------------------------------------------------------------------ */
 
-/* A thread's wait releases the mutex inside libc, out of our sight: who waits for it is told
- * before, and looks until it is true. */
+/* A thread's wait releases the mutex inside libc, out of our sight. */
 static void announce(const pthread_mutex_t *mutex)
 {
-    lot_released(mutex);
+    if (!lot_is_empty())
+        lot_announce(mutex);
 }
 
 int greenify_pthread_cond_wait(pthread_cond_t *cond, pthread_mutex_t *mutex)

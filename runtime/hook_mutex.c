@@ -205,6 +205,7 @@ int greenify_pthread_spin_lock(pthread_spinlock_t *lock)
         .name = "pthread_spin_lock",
         .object = (void *)lock,
         .attempt = attempt_spin,
+        .plain_release = true,
     };
     int result = LOT_REFUSED;
 
@@ -217,7 +218,6 @@ int greenify_pthread_spin_unlock(pthread_spinlock_t *lock)
 {
     int result = pthread_spin_unlock(lock);
 
-    /* The release is a plain store: who came at the same moment may have to look by itself. */
     lot_released((const void *)lock);
     return result;
 }

@@ -10,6 +10,11 @@
 
 #include <errno.h>
 
+static bool prefers_writers(const pthread_rwlock_t *lock)
+{
+    return lock->__data.__flags == PTHREAD_RWLOCK_PREFER_WRITER_NONRECURSIVE_NP;
+}
+
 static struct owner *find_writer(struct hub *hub, const pthread_rwlock_t *lock)
 {
     return owner_find(hub, lock, __atomic_load_n(&lock->__data.__cur_writer, __ATOMIC_RELAXED));
@@ -53,8 +58,8 @@ static int lock_read(struct hub *hub, const char *name, pthread_rwlock_t *lock, 
         .object = lock,
         .attempt = attempt_read,
         .until = until,
-        .kind = LOT_SHARED,
-        .impatient = lock->__data.__flags != PTHREAD_RWLOCK_PREFER_WRITER_NONRECURSIVE_NP,
+        .kind = prefers_writers(lock) ? LOT_SHARED_IN_TURN : LOT_SHARED,
+        .impatient = !prefers_writers(lock),
     };
     int result = lot_await(hub, &call);
 
@@ -79,6 +84,15 @@ static int lock_write(struct hub *hub, const char *name, pthread_rwlock_t *lock,
     result = until.time == NULL ? pthread_rwlock_wrlock(lock)
                                 : pthread_rwlock_clockwrlock(lock, until.clock, until.time);
     return write_taken(hub, lock, result);
+}
+
+/* Readers wait for each other at times, so that none may be left behind a writer. */
+static void released(const pthread_rwlock_t *lock)
+{
+    if (prefers_writers(lock))
+        lot_wake(lock, 1);
+    else
+        lot_wake_sharer(lock);
 }
 
 /* libc refuses such times before it tries. */
@@ -168,8 +182,8 @@ int greenify_pthread_rwlock_unlock(pthread_rwlock_t *lock)
     if (writer != NULL)
         owner_remove(hub, writer);
     result = pthread_rwlock_unlock(lock);
-    if (result == 0)
-        lot_released(lock);
+    if (result == 0 && !lot_is_empty())
+        released(lock);
     return result;
 }
 HOOK_SAME(__pthread_rwlock_unlock, pthread_rwlock_unlock);

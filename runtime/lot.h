@@ -34,12 +34,18 @@ static inline double until_first(double a, double b)
     return a < b ? a : b;
 }
 
+static inline double until_last(double a, double b)
+{
+    return a > b ? a : b;
+}
+
 /* --- operations that are tried until they succeed --------------------------------------------- */
 
 enum lot_kind {
-    LOT_EXCLUSIVE, /* one holder */
-    LOT_COUNTED,   /* a release by other code may have let in several */
-    LOT_SHARED,    /* whoever gets in lets the next one try */
+    LOT_EXCLUSIVE,      /* one holder */
+    LOT_COUNTED,        /* a release by other code may have let in several */
+    LOT_SHARED,         /* whoever gets in lets the next of this kind try */
+    LOT_SHARED_IN_TURN, /* whoever gets in lets the next try */
 };
 
 struct lot_call {
@@ -50,6 +56,7 @@ struct lot_call {
     int (*attempt)(void *object);
     struct until until;
     enum lot_kind kind;
+    bool plain_release; /* by a store that a later load may overtake */
     bool impatient;     /* never steps back for those that were passed over too often */
     bool interruptible; /* EINTR after a handler without SA_RESTART */
     /* Where not NULL, an error that ends the wait does not end it: it is stored here. */
@@ -77,19 +84,32 @@ enum wake lot_park(struct lot_wait *w, double deadline);
  * next. Leaves errno alone. */
 bool lot_leave(struct lot_wait *w);
 
-/* How many sleep in front of the same object, or of one that shares its queue. */
-size_t lot_crowd(const void *object);
+/* How seldom each looks by itself, where all of the process together look once in `seconds`. */
+double lot_crowd(double seconds);
+
+/* When a look after `pause` seconds is due: a little later, so that many are due together. */
+double lot_look_time(double pause);
 
 /* --- releases --------------------------------------------------------------------------------- */
 
 /* Wakes up to `most` that wait for the object, oldest first. Leaves errno alone. */
 void lot_wake(const void *object, size_t most);
 
-/* The same for one, from signal handlers too: does nothing where it would have to wait. */
+/* Wakes the oldest that can have it together with others (LOT_SHARED), or else the oldest. */
+void lot_wake_sharer(const void *object);
+
+/* The caller is about to release the object where no call of ours follows: the oldest looks until
+ * it did. */
+void lot_announce(const void *object);
+
+/* Wakes one, from signal handlers too. */
 void lot_wake_from_handler(const void *object);
 
 /* Everywhere, not woken yet. */
 extern atomic_size_t lot_sleepers;
+
+/* Tests set it: nobody looks by itself any more, so that a wake that does not come is missed. */
+extern atomic_bool lot_only_wakes;
 
 static inline bool lot_is_empty(void)
 {

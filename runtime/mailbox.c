@@ -1,18 +1,19 @@
 /* SPDX-License-Identifier: MIT
  *
- * A lock, a list, and a count of references.
+ * A stack of mail, and a lock for the loop and the count of references.
  */
 #include "mailbox.h"
 
 #include "loop.h"
 
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 
 struct mailbox {
     pthread_mutex_t lock;
     struct loop *loop; /* NULL: closed */
-    struct mail *newest;
+    _Atomic(struct mail *) newest;
     unsigned references;
 };
 
@@ -58,8 +59,7 @@ void mailbox_close(struct mailbox *mailbox)
         return;
     pthread_mutex_lock(&mailbox->lock);
     mailbox->loop = NULL;
-    undelivered = mailbox->newest;
-    mailbox->newest = NULL;
+    undelivered = atomic_exchange(&mailbox->newest, NULL);
     unlock_and_release(mailbox);
     drop_all(undelivered);
 }
@@ -78,47 +78,32 @@ void mailbox_release(struct mailbox *mailbox)
     unlock_and_release(mailbox);
 }
 
+void mailbox_drop_in(struct mailbox *mailbox, struct mail *mail)
+{
+    mail->next = atomic_load(&mailbox->newest);
+    while (!atomic_compare_exchange_weak(&mailbox->newest, &mail->next, mail))
+        continue;
+    mailbox->loop->ops->wake(mailbox->loop);
+}
+
 void mailbox_post(struct mailbox *mailbox, struct mail *mail)
 {
     struct mail *refused = NULL;
 
     mail->next = NULL;
     pthread_mutex_lock(&mailbox->lock);
-    if (mailbox->loop == NULL) {
+    if (mailbox->loop == NULL)
         refused = mail;
-    } else {
-        mail->next = mailbox->newest;
-        mailbox->newest = mail;
-        mailbox->loop->ops->wake(mailbox->loop);
-    }
+    else
+        mailbox_drop_in(mailbox, mail);
     unlock_and_release(mailbox);
     drop_all(refused);
 }
 
-bool mailbox_try_post(struct mailbox *mailbox, struct mail *mail)
-{
-    bool open;
-
-    if (pthread_mutex_trylock(&mailbox->lock) != 0)
-        return false;
-    open = mailbox->loop != NULL;
-    if (open) {
-        mail->next = mailbox->newest;
-        mailbox->newest = mail;
-        mailbox->loop->ops->wake(mailbox->loop);
-    }
-    pthread_mutex_unlock(&mailbox->lock);
-    return open;
-}
-
 void mailbox_deliver(struct mailbox *mailbox)
 {
-    struct mail *newest, *oldest = NULL;
+    struct mail *newest = atomic_exchange(&mailbox->newest, NULL), *oldest = NULL;
 
-    pthread_mutex_lock(&mailbox->lock);
-    newest = mailbox->newest;
-    mailbox->newest = NULL;
-    pthread_mutex_unlock(&mailbox->lock);
     while (newest != NULL) {
         struct mail *next = newest->next;
 

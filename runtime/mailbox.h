@@ -6,8 +6,6 @@
 #ifndef GREEN_MAILBOX_H
 #define GREEN_MAILBOX_H
 
-#include <stdbool.h>
-
 struct loop;
 struct mailbox;
 
@@ -30,9 +28,9 @@ void mailbox_release(struct mailbox *mailbox);
 /* Hands the mail over and gives up the caller's reference. From any thread. */
 void mailbox_post(struct mailbox *mailbox, struct mail *mail);
 
-/* Hands the mail over without a reference, for a hub that is sure to live, and from signal handlers
- * too. false: it would have to wait, or the hub is gone. */
-bool mailbox_try_post(struct mailbox *mailbox, struct mail *mail);
+/* Hands the mail over without a reference, to a hub that is sure to live until this returns. Never
+ * waits: from signal handlers too. */
+void mailbox_drop_in(struct mailbox *mailbox, struct mail *mail);
 
 /* Delivers everything posted so far, oldest first. */
 void mailbox_deliver(struct mailbox *mailbox);

@@ -4,6 +4,9 @@
  * without a hub whose calls are hooked, and one whose calls are not. Each operation leaves things
  * as they were, so nobody waits for good unless a wake-up is lost. What the locks protect is plain
  * memory, for ThreadSanitizer to see.
+ *
+ * With ONLY_WAKES all calls are hooked, and nobody looks by itself for what it was not told of:
+ * then the first wake-up of a lock that is lost stops the program.
  */
 #include "green.h"
 #include "hook.h"
@@ -15,7 +18,21 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { HUB_THREADS = 4, HOOKED_THREADS = 3, PLAIN_THREADS = 1, FLOWS = 12, ROOMS = 3 };
+#ifdef ONLY_WAKES
+#include "lot.h"
+enum { PLAIN_THREADS = 0, ONLY_WAKES_END = 1 };
+static void prepare(void)
+{
+    atomic_store(&lot_only_wakes, true);
+}
+#else
+enum { PLAIN_THREADS = 1, ONLY_WAKES_END = 0 };
+static void prepare(void)
+{
+}
+#endif
+
+enum { HUB_THREADS = 4, HOOKED_THREADS = 4 - PLAIN_THREADS, FLOWS = 12, ROOMS = 3 };
 enum { THREADS = HUB_THREADS + HOOKED_THREADS + PLAIN_THREADS };
 enum { ALL_FLOWS = HUB_THREADS * FLOWS + HOOKED_THREADS + PLAIN_THREADS };
 
@@ -92,7 +109,7 @@ struct room {
 
 static struct room rooms[ROOMS];
 static struct flow flows[ALL_FLOWS];
-static atomic_long left;
+static atomic_long left, parked, found;
 
 static void must(int result, const char *what)
 {
@@ -278,6 +295,7 @@ static void *run_flow(void *argument)
 static void *run_hub(void *first)
 {
     struct flow *of_hub = first;
+    struct green_hub_stats stats;
     green_t *started[FLOWS];
 
     for (int i = 0; i < FLOWS; i++) {
@@ -288,6 +306,10 @@ static void *run_hub(void *first)
     for (int i = 0; i < FLOWS; i++)
         if (green_join(started[i], NULL, -1) != 0)
             stress_fail("green_join");
+    if (green_hub_stats(&stats) != 0)
+        stress_fail("green_hub_stats");
+    atomic_fetch_add(&parked, (long)stats.parked);
+    atomic_fetch_add(&found, (long)stats.found);
     return NULL;
 }
 
@@ -357,12 +379,17 @@ static void conclude(void)
     for (int i = 0; i < ROOMS; i++)
         if (rooms[i].stored != 0)
             stress_fail("a stock is left");
-    stress_end("threads: %ld operations by %d flows of %d threads, at least %ld each", done,
-               (int)ALL_FLOWS, (int)THREADS, least);
+    if (ONLY_WAKES_END && atomic_load(&found) != 0)
+        stress_fail("%ld locks were found free", atomic_load(&found));
+    stress_end("threads: %ld operations by %d flows of %d threads, %d of them not hooked, at least "
+               "%ld each; %ld waits of coroutines, %ld ended by a look",
+               done, (int)ALL_FLOWS, (int)THREADS, (int)PLAIN_THREADS, least, atomic_load(&parked),
+               atomic_load(&found));
 }
 
 int main(int argc, char **argv)
 {
+    prepare();
     stress_begin(argc, argv, 10000000, 60, tell_stuck);
     atomic_store(&left, stress_count);
     for (int i = 0; i < ROOMS; i++)

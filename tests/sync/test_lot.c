@@ -5,8 +5,9 @@
  */
 #include "../runtime/support.h"
 #include "green.h"
+#include "hook.h"
 #include "hub.h"
-#include "lot.h"
+#include "lot_queue.h"
 
 #include <errno.h>
 #include <math.h>
@@ -44,11 +45,11 @@ START_TEST(the_oldest_is_woken_first)
 
     for (intptr_t i = 0; i < 4; i++)
         flows[i] = park_number(i);
-    ck_assert_uint_eq(lot_crowd(&object[0]), 4);
+    ck_assert_uint_eq(atomic_load(&lot_sleepers), 4);
     lot_wake(&object[1], 1);
     lot_wake(&object[0], 1);
     lot_wake(&object[0], 2);
-    ck_assert_uint_eq(lot_crowd(&object[0]), 1);
+    ck_assert_uint_eq(atomic_load(&lot_sleepers), 1);
     for (int i = 0; i < 3; i++) {
         ck_assert_int_eq(green_join(flows[i], &woken, 10), 0);
         ck_assert_ptr_nonnull(woken);
@@ -150,7 +151,7 @@ static int attempt(void *unused)
 static int await(double seconds, clockid_t clock)
 {
     struct timespec time;
-    struct lot_call call = {"test", object, attempt, {clock, &time}, LOT_COUNTED, 0, 0, NULL};
+    struct lot_call call = {"test", object, attempt, {clock, &time}, LOT_COUNTED, 0, 0, 0, NULL};
 
     clock_gettime(clock, &time);
     time.tv_sec += (time_t)seconds;
@@ -236,6 +237,271 @@ START_TEST(a_blocked_thread_blocks_nobody_else)
 }
 END_TEST
 
+/* --- where only wakes count ------------------------------------------------------------------- */
+
+static void *await_in_other_hub(void *unused)
+{
+    double patience = 20;
+    green_t *older = green_spawn(await_one, &patience);
+    void *result = NULL;
+
+    green_yield();
+    __atomic_store_n(&blocked, 1, __ATOMIC_SEQ_CST);
+    while (sem_wait(&go_on) != 0)
+        continue;
+    ck_assert_int_eq(green_join(older, &result, 20), 0);
+    ck_assert_ptr_null(result);
+    return unused;
+}
+
+/* The older of two steps back for the younger, and both sleep. The next wake goes to the older, who
+ * has to hand it on. */
+START_TEST(who_steps_back_hands_its_wake_on)
+{
+    double patience = 20;
+    green_t *starving;
+    pthread_t thread;
+    void *result;
+
+    sem_init(&go_on, 0, 0);
+    atomic_store(&lot_only_wakes, true);
+    ck_assert_ptr_nonnull(green_loop());
+    pthread_create(&thread, NULL, await_in_other_hub, NULL);
+    while (!__atomic_load_n(&blocked, __ATOMIC_SEQ_CST))
+        usleep(1000);
+    starving = green_spawn(await_one, &patience);
+    green_yield();
+    lot_wake(object, 1); /* the older's, whose thread is blocked */
+    for (int i = 0; i < 2 * LOT_PATIENCE; i++) {
+        lot_wake(object, 1); /* in vain */
+        green_yield();
+    }
+    sem_post(&go_on);
+    while (atomic_load(&lot_sleepers) < 2)
+        green_sleep(0.001);
+    green_sleep(0.01);
+    __atomic_store_n(&available, 1, __ATOMIC_SEQ_CST);
+    lot_wake(object, 1);
+    ck_assert_int_eq(green_join(starving, &result, 20), 0);
+    ck_assert_ptr_null(result);
+    __atomic_store_n(&available, 1, __ATOMIC_SEQ_CST);
+    lot_wake(object, 1);
+    pthread_join(thread, NULL);
+    ck_assert_uint_eq(atomic_load(&lot_sleepers), 0);
+}
+END_TEST
+
+/* Two are released at once, and one is told: the other stepped back for it. */
+START_TEST(who_stepped_back_is_told_when_more_is_there)
+{
+    double patience = 20;
+    green_t *starving, *late;
+    void *result;
+
+    atomic_store(&lot_only_wakes, true);
+    ck_assert_ptr_nonnull(green_loop());
+    starving = green_spawn(await_one, &patience);
+    for (int i = 0; i < 2 * LOT_PATIENCE; i++) {
+        green_yield();
+        lot_wake(object, 1); /* in vain */
+    }
+    green_yield();
+    available = 2;
+    late = green_spawn(await_one, &patience);
+    green_yield();
+    ck_assert_int_eq(available, 2); /* it has stepped back */
+    lot_wake(object, 1);
+    ck_assert_int_eq(green_join(starving, &result, 20), 0);
+    ck_assert_int_eq(green_join(late, &result, 20), 0);
+    ck_assert_ptr_null(result);
+}
+END_TEST
+
+/* What is announced comes later, and without a word. */
+START_TEST(what_was_announced_is_looked_for)
+{
+    double patience = 20;
+    green_t *flows[2];
+    void *result;
+
+    atomic_store(&lot_only_wakes, true);
+    ck_assert_ptr_nonnull(green_loop());
+    for (int i = 0; i < 2; i++)
+        flows[i] = green_spawn(await_one, &patience);
+    green_yield();
+    lot_announce(object);
+    green_sleep(0.01);
+    green_kill(flows[0], ECANCELED); /* who was told */
+    ck_assert_int_eq(green_join(flows[0], &result, 20), 0);
+    ck_assert_int_eq((intptr_t)result, ECANCELED);
+    green_sleep(0.01);
+    available = 1;
+    ck_assert_int_eq(green_join(flows[1], &result, 20), 0);
+    ck_assert_ptr_null(result);
+}
+END_TEST
+
+/* The handler interrupts who has the lock, and leaves the rest to it: for each that it posts. */
+START_TEST(a_handler_need_not_have_the_lock)
+{
+    double patience = 20;
+    green_t *flows[3];
+    void *result;
+
+    atomic_store(&lot_only_wakes, true);
+    ck_assert_ptr_nonnull(green_loop());
+    for (int i = 0; i < 3; i++)
+        flows[i] = green_spawn(await_one, &patience);
+    green_yield();
+    lot_queue_lock(lot_queue_of(object));
+    for (int i = 0; i < 3; i++) {
+        available++;
+        lot_wake_from_handler(object);
+    }
+    lot_queue_unlock(lot_queue_of(object));
+    for (int i = 0; i < 3; i++) {
+        ck_assert_int_eq(green_join(flows[i], &result, 20), 0);
+        ck_assert_ptr_null(result);
+    }
+}
+END_TEST
+
+static pthread_rwlock_t rwlock = PTHREAD_RWLOCK_INITIALIZER;
+static int readers;
+
+/* Holds its read lock until the other reader has one too. */
+static void *read_together(void *unused)
+{
+    greenify_pthread_rwlock_rdlock(&rwlock);
+    for (readers++; readers < 2;)
+        green_sleep(0.001);
+    greenify_pthread_rwlock_unlock(&rwlock);
+    return unused;
+}
+
+static void *write_once(void *unused)
+{
+    greenify_pthread_rwlock_wrlock(&rwlock);
+    greenify_pthread_rwlock_unlock(&rwlock);
+    return unused;
+}
+
+/* As in libc, where readers that wait go before writers that do. */
+START_TEST(no_reader_is_left_behind_a_writer)
+{
+    void *(*const takers[])(void *) = {read_together, write_once, read_together, write_once};
+    green_t *flows[4];
+
+    atomic_store(&lot_only_wakes, true);
+    ck_assert_ptr_nonnull(green_loop());
+    greenify_pthread_rwlock_wrlock(&rwlock);
+    for (int i = 0; i < 4; i++) {
+        flows[i] = green_spawn(takers[i], NULL);
+        green_yield();
+    }
+    greenify_pthread_rwlock_unlock(&rwlock);
+    for (int i = 0; i < 4; i++)
+        ck_assert_int_eq(green_join(flows[i], NULL, 20), 0);
+}
+END_TEST
+
+/* --- how much others may take meanwhile ------------------------------------------------------- */
+
+enum { RIVALS = 40, TURNS = 500 };
+
+static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
+static long handovers, longest;
+
+static void *take_turns(void *number)
+{
+    uintptr_t dice = (uintptr_t)number;
+
+    for (int i = 0; i < TURNS; i++) {
+        long before = handovers;
+
+        greenify_pthread_mutex_lock(&mutex);
+        if (handovers - before > longest)
+            longest = handovers - before;
+        handovers++;
+        dice = dice * 6364136223846793005 + 1442695040888963407;
+        for (uintptr_t k = dice >> 62; k > 0; k--)
+            green_yield();
+        greenify_pthread_mutex_unlock(&mutex); /* and most take it again at once */
+        if ((dice >> 58) % 4 == 0)
+            green_yield();
+    }
+    return NULL;
+}
+
+/* Each of those before it may be passed over so often, and so may it. */
+START_TEST(nobody_waits_for_more_than_its_share)
+{
+    green_t *flows[RIVALS];
+
+    for (intptr_t i = 0; i < RIVALS; i++)
+        flows[i] = green_spawn(take_turns, (void *)i);
+    for (int i = 0; i < RIVALS; i++)
+        ck_assert_int_eq(green_join(flows[i], NULL, 60), 0);
+    ck_assert_int_eq(handovers, RIVALS * TURNS);
+    ck_assert_int_gt(longest, 0);
+    ck_assert_int_le(longest, RIVALS * (LOT_PATIENCE + 1));
+}
+END_TEST
+
+/* --- how much looking costs ------------------------------------------------------------------- */
+
+enum { CROWD = 3000 };
+
+static char objects[CROWD];
+static long looks;
+
+static int look_in_vain(void *unused)
+{
+    (void)unused;
+    looks++;
+    return EBUSY;
+}
+
+static void *await_in_vain(void *of)
+{
+    const struct lot_call call = {
+        .name = "test", .object = of, .attempt = look_in_vain, .kind = LOT_COUNTED};
+
+    return (void *)(intptr_t)lot_await(hub_current(), &call);
+}
+
+static void check_looks(size_t distance)
+{
+    static green_t *flows[CROWD];
+    double begun;
+
+    for (size_t i = 0; i < CROWD; i++) {
+        flows[i] = green_spawn(await_in_vain, &objects[i * distance]);
+        ck_assert_ptr_nonnull(flows[i]);
+    }
+    green_sleep(0.5);
+    looks = 0;
+    begun = now();
+    green_sleep(1);
+    /* Ten thousand a second, of each sort. */
+    ck_assert_int_ge(looks, 1);
+    ck_assert_int_le(looks, (long)(1e4 * (now() - begun)) + 2 * CROWD);
+    for (int i = 0; i < CROWD; i++)
+        green_kill(flows[i], ECANCELED);
+    for (int i = 0; i < CROWD; i++)
+        ck_assert_int_eq(green_join(flows[i], NULL, -1), 0);
+    ck_assert_uint_eq(atomic_load(&lot_sleepers), 0);
+    ck_assert_uint_eq(atomic_load(&lot_objects), 0);
+}
+
+START_TEST(a_crowd_looks_seldom)
+{
+    ck_assert_int_eq(green_set_stack_size(64 * 1024), 0);
+    check_looks(0);
+    check_looks(1);
+}
+END_TEST
+
 START_TEST(a_time_that_is_none_is_refused_only_where_it_matters)
 {
     struct timespec bad = {0, 1000000000};
@@ -260,6 +526,13 @@ int main(void)
         a_release_that_nobody_tells_of_is_found,
         a_blocked_thread_blocks_nobody_else,
         a_time_that_is_none_is_refused_only_where_it_matters,
+        who_steps_back_hands_its_wake_on,
+        who_stepped_back_is_told_when_more_is_there,
+        what_was_announced_is_looked_for,
+        a_handler_need_not_have_the_lock,
+        no_reader_is_left_behind_a_writer,
+        nobody_waits_for_more_than_its_share,
+        a_crowd_looks_seldom,
     };
 
     return run_suite("lot", tests, sizeof tests / sizeof tests[0]);
