@@ -7,6 +7,7 @@
 #include "closings.h"
 #include "hub.h"
 #include "incarnation.h"
+#include "vforked.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -34,8 +35,11 @@ void descriptor_born(struct hub *hub, int fd)
 
 void descriptor_gone(struct hub *hub, int fd)
 {
-    uint64_t hubs = incarnation_end(fd);
+    uint64_t hubs;
 
+    if (incarnation_hubs(fd) != 0 && vforked())
+        return;
+    hubs = incarnation_end(fd);
     if (hub != NULL)
         fdtable_close(&hub->fds, fd);
     if (hubs != 0)

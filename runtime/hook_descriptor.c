@@ -7,10 +7,13 @@
 #include "hook.h"
 #include "hub.h"
 #include "incarnation.h"
+#include "own.h"
 #include "record_lock.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
+#include <linux/close_range.h>
 #include <stdarg.h>
 #include <sys/ioctl.h>
 
@@ -24,8 +27,19 @@ int greenify_socket(int family, int type, int protocol)
     return fd;
 }
 
+/* Whether a program that does not know of it means a descriptor of the runtime. */
+static bool is_hidden(int fd)
+{
+    if (!own_has(fd))
+        return false;
+    errno = EBADF;
+    return true;
+}
+
 int greenify_close(int fd)
 {
+    if (is_hidden(fd))
+        return -1;
     descriptor_gone(hub_current(), fd);
     return close(fd);
 }
@@ -46,9 +60,10 @@ int greenify_dup2(int from, int to)
 {
     int result;
 
+    if (is_hidden(from) || is_hidden(to))
+        return -1;
     end_before(from, to);
     result = dup2(from, to);
-
     if (result >= 0 && from != to)
         descriptor_gone(hub_current(), to);
     return result;
@@ -59,12 +74,46 @@ int greenify_dup3(int from, int to, int flags)
 {
     int result;
 
+    if (is_hidden(from) || is_hidden(to))
+        return -1;
     if ((flags & ~O_CLOEXEC) == 0)
         end_before(from, to);
     result = dup3(from, to, flags);
     if (result >= 0)
         descriptor_gone(hub_current(), to);
     return result;
+}
+
+static void all_gone(unsigned first, unsigned last)
+{
+    struct hub *hub = hub_current();
+    int fd = first <= INT_MAX ? incarnation_next((int)first) : -1;
+
+    for (; fd >= 0 && (unsigned)fd <= last; fd = incarnation_next(fd + 1))
+        descriptor_gone(hub, fd);
+}
+
+/* In parts, around those of the runtime. */
+int greenify_close_range(unsigned first, unsigned last, int flags)
+{
+    unsigned next = own_next(first);
+
+    if (first > last || (flags & ~(int)CLOSE_RANGE_UNSHARE) != 0)
+        return close_range(first, last, flags);
+    all_gone(first, last);
+    for (; next <= last && next != UINT_MAX; first = next + 1, next = own_next(first))
+        if (first < next && close_range(first, next - 1, flags) != 0)
+            return -1;
+    return first <= last ? close_range(first, last, flags) : 0;
+}
+
+void greenify_closefrom(int first)
+{
+    unsigned from = first > 0 ? (unsigned)first : 0;
+
+    all_gone(from, UINT_MAX);
+    if (own_next(from) == UINT_MAX || greenify_close_range(from, UINT_MAX, 0) != 0)
+        closefrom(first);
 }
 
 int greenify_setsockopt(int fd, int level, int name, const void *value, socklen_t size)

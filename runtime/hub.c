@@ -8,9 +8,11 @@
 #include "closings.h"
 #include "lot.h"
 #include "mailbox.h"
+#include "own.h"
 #include "owners.h"
 #include "scheduler.h"
 #include "signals.h"
+#include "vforked.h"
 #include "waiter.h"
 
 #include <errno.h>
@@ -39,6 +41,8 @@ static void forget_in_child(void)
 {
     struct hub *hub = hub_of_thread;
 
+    vforked_set_up();
+    own_clear();
     if (hub == NULL)
         return;
     hub_of_thread = NULL;
@@ -51,6 +55,7 @@ static void forget_in_child(void)
 
 static void set_up_process(void)
 {
+    vforked_set_up();
     once_error = pthread_key_create(&thread_end, destroy_at_thread_end);
     if (once_error == 0)
         once_error = pthread_atfork(NULL, NULL, forget_in_child);
@@ -148,6 +153,8 @@ void hub_destroy(struct hub *hub)
 
     hub_of_thread = NULL;
     (void)pthread_setspecific(thread_end, NULL);
+    if (hub->hidden)
+        own_clear();
     lot_finish(hub);
     closings_close(hub->closings);
     mailbox_close(hub->mailbox);

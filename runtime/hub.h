@@ -48,6 +48,7 @@ struct hub {
     struct mailbox *mailbox; /* from other threads */
     size_t awaited;          /* parked waiters that the loop, or another thread, can wake */
     size_t masked;           /* parked waiters with a signal mask of their own */
+    bool hidden;             /* its descriptors are kept from the program (own.h) */
     bool waits_forever;      /* a call that nothing can end waits, as it would in libc */
     struct green_hub_stats stats;
     struct closings *closings; /* of descriptors, by other threads */

@@ -95,6 +95,14 @@ uint64_t incarnation_hubs(int fd)
     return number == NULL ? 0 : atomic_load(&number->hubs);
 }
 
+int incarnation_next(int fd)
+{
+    for (int chunk = fd / CHUNK; chunk < CHUNKS; chunk++, fd = chunk * CHUNK)
+        if (atomic_load_explicit(&chunks[chunk], memory_order_acquire) != NULL)
+            return fd;
+    return -1;
+}
+
 /* 0 means "not counted", so a count passes over it. */
 static void count(atomic_uint *counter)
 {

@@ -25,6 +25,9 @@ void incarnation_unwatch(int fd, uint64_t hub);
 /* Hubs that wait for fd, or did since they last were told of its end. */
 uint64_t incarnation_hubs(int fd);
 
+/* The first number from `fd` on that may be counted; -1: there is none. */
+int incarnation_next(int fd);
+
 /* fd means something else from now on. Returns incarnation_hubs(). From any thread, and from signal
  * handlers; one load where nobody ever asked for the count. Leaves errno alone. */
 uint64_t incarnation_end(int fd);

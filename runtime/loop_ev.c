@@ -8,6 +8,7 @@
  * watchers hold no reference on the loop; a run for which something is awaited does.
  */
 #include "hub.h"
+#include "own.h"
 #include "loop.h"
 
 #include <errno.h>
@@ -343,6 +344,8 @@ static void watch_signals(struct loop_ev *loop)
     fd = signalfd(loop->pending.fd, &let_in, SFD_CLOEXEC | SFD_NONBLOCK);
     if (fd < 0)
         return;
+    if (fd != loop->pending.fd && loop->base.hub->hidden)
+        fd = own_raise(fd);
     ev_io_set(&loop->pending, fd, EV_READ);
     ev_io_start(loop->ev, &loop->pending);
     ev_unref(loop->ev);

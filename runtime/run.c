@@ -4,6 +4,7 @@
  * before main() begins, and that the programs it starts are as if there were no greenify.
  */
 #include "hub.h"
+#include "own.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -17,24 +18,46 @@
 
 static __thread bool attended; /* this thread's hub was made here */
 
+/* Where the hub's own descriptors come to stand. */
+enum { SOME = 32, NUMBERS = OWN_FIRST + SOME };
+
+static void list_open(bool open[NUMBERS])
+{
+    for (int fd = 0; fd < NUMBERS; fd++)
+        open[fd] = fcntl(fd, F_GETFD) >= 0;
+}
+
+/* libev does not tell which descriptors it opens. */
+static void create_hub(void)
+{
+    bool before[NUMBERS], after[NUMBERS];
+
+    list_open(before);
+    if (hub_current() != NULL || hub_native() == NULL)
+        return;
+    list_open(after);
+    for (int fd = 0; fd < NUMBERS; fd++)
+        if (after[fd] && !before[fd])
+            own_add(fd);
+    hub_current()->hidden = true;
+    hub_current()->waits_forever = true;
+    attended = true;
+}
+
 /* The hub's own descriptors stand above those that the program is going to get: it finds the
  * numbers that it would find without a hub. */
 static void make_hub(void)
 {
-    enum { NUMBERS = 256 };
-    int taken[NUMBERS], count = 0;
+    int taken[OWN_FIRST], count = 0;
     int fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
 
-    while (fd >= 0 && fd < NUMBERS) {
+    while (fd >= 0 && fd < OWN_FIRST) {
         taken[count++] = fd;
         fd = fcntl(fd, F_DUPFD_CLOEXEC, 0);
     }
     if (fd >= 0)
         close(fd);
-    if (hub_current() == NULL && hub_native() != NULL) {
-        hub_current()->waits_forever = true;
-        attended = true;
-    }
+    create_hub();
     while (count > 0)
         close(taken[--count]);
 }

@@ -137,12 +137,72 @@ START_TEST(hooked_changes_are_heeded)
 }
 END_TEST
 
+/* The error of a receive that waits, or 0. */
+static void *receive_and_tell(void *fd)
+{
+    char byte;
+
+    return (void *)(intptr_t)(greenify_recv(*(int *)fd, &byte, 1, 0) < 0 ? errno : 0);
+}
+
+/* Its memory is ours, its descriptors are its own. */
+START_TEST(what_a_vforked_child_closes_is_waited_for_on)
+{
+    int fds[2], status = 0;
+    green_t *waits;
+    void *error;
+    pid_t child;
+
+    ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM, 0, fds), 0);
+    waits = green_spawn(receive_and_tell, &fds[0]);
+    green_yield();
+    child = vfork();
+    if (child == 0) {
+        (void)greenify_dup2(1, fds[0]);
+        (void)greenify_close(fds[0]);
+        greenify_closefrom(3);
+        _exit(0);
+    }
+    ck_assert_int_eq(waitpid(child, &status, 0), child);
+    ck_assert_int_eq(green_join(waits, NULL, 0.05), -1);
+    ck_assert_int_eq(write(fds[1], "x", 1), 1);
+    ck_assert_int_eq(green_join(waits, &error, 30), 0);
+    ck_assert_int_eq((int)(intptr_t)error, 0);
+}
+END_TEST
+
+START_TEST(closing_a_range_ends_the_waits_in_it)
+{
+    enum { FIRST = 700 };
+    int fds[2], high[2];
+    green_t *waits[2];
+    void *error;
+
+    ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM, 0, fds), 0);
+    for (int i = 0; i < 2; i++) {
+        high[i] = fcntl(fds[0], F_DUPFD, FIRST + i);
+        waits[i] = green_spawn(receive_and_tell, &high[i]);
+    }
+    green_yield();
+    ck_assert_int_eq(greenify_close_range(FIRST, FIRST, 0), 0);
+    ck_assert_int_eq(green_join(waits[0], &error, 30), 0);
+    ck_assert_int_eq((int)(intptr_t)error, EBADF);
+    ck_assert_int_eq(green_join(waits[1], &error, 0.05), -1);
+    greenify_closefrom(FIRST);
+    ck_assert_int_eq(green_join(waits[1], &error, 30), 0);
+    ck_assert_int_eq((int)(intptr_t)error, EBADF);
+    ck_assert_int_eq(fcntl(high[1], F_GETFD), -1);
+}
+END_TEST
+
 int main(void)
 {
     const TTest *const tests[] = {
         a_number_that_was_closed_out_of_sight_serves_again,
         a_number_that_came_back_out_of_sight_is_watched,
         hooked_changes_are_heeded,
+        what_a_vforked_child_closes_is_waited_for_on,
+        closing_a_range_ends_the_waits_in_it,
     };
 
     return run_suite("descriptor", tests, sizeof tests / sizeof tests[0]);

@@ -171,6 +171,31 @@ class Hub(unittest.TestCase):
         done = run("--hub", PROGRAM, "hub")
         self.assertEqual(done.stdout, "hub 1, waits 1, next descriptor 3\n")
 
+    def test_what_a_program_closes_is_not_the_hubs(self):
+        done = run("--hub", "/usr/bin/python3", "-c", """
+import os, select, socket, time
+def refused(call, *arguments):
+    try:
+        call(*arguments)
+    except OSError as error:
+        return error.errno == 9
+def waits():
+    a, b = socket.socketpair()
+    if os.fork() == 0:
+        time.sleep(0.05)
+        b.send(b"x")
+        os._exit(0)
+    return a.recv(1) == b"x"
+waits()
+numbers = [fd for fd in range(200, 1000) if os.path.exists(f"/proc/self/fd/{fd}")]
+print(len(numbers) > 1, all(refused(os.close, fd) for fd in numbers),
+      all(refused(os.dup2, 0, fd) for fd in numbers))
+fd = os.dup(0)
+os.closerange(3, 1000)
+print(refused(os.fstat, fd), waits())
+""")
+        self.assertEqual((done.stdout, done.stderr), ("True True True\nTrue True\n", ""))
+
     def test_the_child_of_a_fork_has_one_of_its_own(self):
         done = run("--hub", "/usr/bin/python3", "-c", """
 import os, select, socket, time
