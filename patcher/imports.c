@@ -104,7 +104,7 @@ static bool find_between(const uint8_t *strings, uint64_t size, uint64_t start, 
 static bool find_prefixes(const struct image *image, const char *prefix, struct prefixes *prefixes,
                           struct patch_error *error)
 {
-    enum { STEP = 1 << 17 };
+    enum { STEP = 1 << 15 };
     struct window window = {.image = image};
     uint64_t all = image->strings.size;
     uint64_t more = prefix[0] != '\0' ? strlen(prefix) - 1 : 0;
@@ -332,26 +332,26 @@ static bool look_at_needed(const struct image *image, const struct patch_options
     return true;
 }
 
-static bool collect(const struct image *image, const struct patch_options *options,
-                    struct imports *imports, struct patch_error *error)
+/* What the symbols and the dynamic section tell. */
+static bool collect(struct search *search, struct patch_error *error)
 {
-    struct search search = {.image = image, .options = options, .imports = imports};
+    struct imports *imports = search->imports;
 
     memset(imports, 0, sizeof(*imports));
-    bool done = names_init(&search.names, options->functions, error) &&
-                versions_load(image, &search.versions, error) &&
-                find_prefixes(image, options->prefix, &search.prefixes, error) &&
-                look_at_symbols(&search, error) && look_at_needed(image, options, imports, error);
-    names_finish(&search.names);
-    free(search.prefixes.places);
-    versions_finish(&search.versions);
+    bool done = names_init(&search->names, search->options->functions, error) &&
+                versions_load(search->image, &search->versions, error) &&
+                look_at_symbols(search, error) &&
+                look_at_needed(search->image, search->options, imports, error);
+    names_finish(&search->names);
+    versions_finish(&search->versions);
     return done;
 }
 
 bool imports_collect_symbols(const struct image *image, const struct patch_options *options,
                              struct imports *imports, struct patch_error *error)
 {
-    bool done = collect(image, options, imports, error);
+    struct search search = {.image = image, .options = options, .imports = imports};
+    bool done = collect(&search, error);
 
     if (!done)
         imports_finish(imports);
@@ -361,9 +361,12 @@ bool imports_collect_symbols(const struct image *image, const struct patch_optio
 bool imports_collect(const struct image *image, const struct patch_options *options,
                      struct imports *imports, struct patch_error *error)
 {
-    bool done =
-        collect(image, options, imports, error) && collect_relocations(image, imports, error);
+    struct search search = {.image = image, .options = options, .imports = imports};
+    bool done = find_prefixes(image, options->prefix, &search.prefixes, error);
 
+    memset(imports, 0, sizeof(*imports));
+    done = done && collect(&search, error) && collect_relocations(image, imports, error);
+    free(search.prefixes.places);
     if (!done)
         imports_finish(imports);
     return done;

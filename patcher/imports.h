@@ -38,7 +38,7 @@ struct imports {
 PATCH_MUST_CHECK bool imports_collect(const struct image *image,
                                       const struct patch_options *options, struct imports *imports,
                                       struct patch_error *error);
-/* The same without their relocations. */
+/* The same without their relocations and exports_prefix. */
 PATCH_MUST_CHECK bool imports_collect_symbols(const struct image *image,
                                               const struct patch_options *options,
                                               struct imports *imports, struct patch_error *error);

@@ -112,14 +112,6 @@ static uint64_t address_room(const struct image *image, size_t index)
     return image->codec->limit - end;
 }
 
-/* Where the file cannot be read there is no room; image_sound() tells of it. */
-static uint64_t zeros(const struct image *image, uint64_t offset, uint64_t limit)
-{
-    uint64_t count;
-
-    return image_zeros(image, offset, limit, &count, NULL) ? count : 0;
-}
-
 static bool find_cave(const struct image *image, size_t index, struct layout_place *place)
 {
     const Elf64_Phdr *s = &image->segments[index];
@@ -128,7 +120,7 @@ static bool find_cave(const struct image *image, size_t index, struct layout_pla
     if (s->p_type != PT_LOAD || (s->p_flags & PF_W) != 0 || (s->p_flags & PF_R) == 0 ||
         s->p_filesz != s->p_memsz || straddled(image, end))
         return false;
-    uint64_t room = zeros(image, end, next_described(image, end));
+    uint64_t room = image_zeros(image, end, next_described(image, end));
     uint64_t addresses = address_room(image, index);
     *place = (struct layout_place){
         .layout = PATCH_LAYOUT_CAVE,

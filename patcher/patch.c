@@ -162,7 +162,7 @@ static enum patch_outcome plan_again(struct work *work, const struct patch_optio
         return plan(work, work->image, &work->imports, options, report, error);
     if (!undo_recipe(work->image, &work->undo, &work->back, error))
         return PATCH_FAILED;
-    recipe_reader_init(&work->reader, &work->back, work->image->reader);
+    recipe_reader_init(&work->reader, &work->back, work->image->file);
     const char **functions = all_functions(options, &work->imports);
     wider.functions = functions;
     if (functions == NULL)
@@ -208,7 +208,7 @@ static bool write_patched(const struct work *work, int fd, struct patch_error *e
 {
     struct sum original = {.size = work->base->size, .count = SUM_CHUNKS};
 
-    return fd < 0 || (recipe_write(&work->recipe, work->base->reader, fd, &original, NULL, error) &&
+    return fd < 0 || (recipe_write(&work->recipe, work->base->file, fd, &original, NULL, error) &&
                       rewrite_seal(work->base, &work->plan, &work->recipe, &original, fd, error));
 }
 

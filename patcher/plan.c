@@ -102,17 +102,13 @@ static bool check_overlay(const struct image *image, const struct patch_options 
                           struct patch_error *error)
 {
     uint64_t end = image_end(image);
-    uint64_t zeros;
 
     if (options->allow_overlay || end == image->size)
         return true;
     /* Some tools pad the end of a file with zeros; nothing could look for those. */
-    if (image->size - end < PADDING) {
-        if (!image_zeros(image, end, image->size, &zeros, error))
-            return false;
-        if (zeros == image->size - end)
-            return true;
-    }
+    if (image->size - end < PADDING &&
+        image_zeros(image, end, image->size) == image->size - end)
+        return true;
     return error_set_at(error, PATCH_OVERLAY, "", end,
                         "%" PRIu64 " bytes stand behind all that the headers describe",
                         image->size - end);

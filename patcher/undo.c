@@ -44,7 +44,7 @@ enum { VERSION = 2, VERSION_AT = 7, MOST_RECORD = 1 << 24 };
 
 enum {
     SHORTEST_RUN = 2, /* distance, length, and no byte */
-    STEP = 1 << 17,   /* of the search for a record */
+    STEP = 1 << 15,   /* of the search for a record */
     PART = 1 << 14,   /* of what is summed */
 };
 
@@ -472,7 +472,7 @@ static bool restore(const struct way *way, struct patch_error *error)
     uint8_t hash[SUM_SIZE];
 
     if (!check_added(way, error) ||
-        !recipe_write(&way->recipe, way->image->reader, way->fd, NULL, &sum, error))
+        !recipe_write(&way->recipe, way->image->file, way->fd, NULL, &sum, error))
         return false;
     sum_result(&sum, hash);
     return memcmp(hash, way->header.original_hash, SUM_SIZE) == 0 || report_chunk(way, &sum, error);
@@ -494,7 +494,7 @@ static bool sum_is(const struct recipe *recipe, const struct reader *input, int 
 
 static bool restore_version_1(const struct way *way, struct patch_error *error)
 {
-    const struct reader *input = way->image->reader;
+    const struct reader *input = way->image->file;
     struct cleared cleared;
     bool same;
 

@@ -262,11 +262,11 @@ static bool check_zeros(struct proof *proof, const struct image *image, uint64_t
                         uint64_t end, const char *what)
 {
     struct patch_error error;
-    uint64_t count;
 
     if (start >= end)
         return true;
-    if (!image_zeros(image, start, end, &count, &error))
+    uint64_t count = image_zeros(image, start, end);
+    if (!image_sound(image, &error))
         return proof_failed(proof, &error);
     return count == end - start ||
            proof_refute(proof, "%s: the byte at 0x%" PRIx64 " is not zero", what, start + count);

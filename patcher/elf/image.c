@@ -405,6 +405,7 @@ bool image_parse(const uint8_t *bytes, uint64_t size, struct image **out, struct
     image->size = size;
     image->memory = reader_of_memory(bytes, size);
     image->reader = &image->memory;
+    image->file = &image->memory;
     if (!parse(image, error)) {
         image_destroy(image);
         return false;
@@ -421,6 +422,7 @@ bool image_open_reader(const struct reader *reader, struct image **out, struct p
     if (image == NULL)
         return error_memory(error);
     image->size = reader->size;
+    image->file = reader;
     bool done = source_create(reader, &image->source, error);
     if (done) {
         image->bytes = source_bytes(image->source);

@@ -31,9 +31,10 @@ enum image_relocations {
 struct image {
     const uint8_t *bytes; /* borrowed; of a file only what was loaded may be touched */
     uint64_t size;
-    const struct reader *reader; /* borrowed */
+    const struct reader *reader; /* for short reads, by one thread; good as long as the image */
+    const struct reader *file;   /* for long ones, by any number of threads; borrowed */
     struct source *source;       /* owned; NULL: all of `bytes` is memory */
-    struct reader memory;        /* `reader`, in that case */
+    struct reader memory;        /* both readers, in that case */
     const struct codec *codec;
     const struct arch *arch;
 
@@ -97,8 +98,7 @@ PATCH_MUST_CHECK bool image_load_tables(const struct image *image, struct patch_
 PATCH_MUST_CHECK bool image_sound(const struct image *image, struct patch_error *error);
 
 /* How many bytes from `offset` up to `limit`, which lies inside the file, are zero. */
-PATCH_MUST_CHECK bool image_zeros(const struct image *image, uint64_t offset, uint64_t limit,
-                                  uint64_t *count, struct patch_error *error);
+uint64_t image_zeros(const struct image *image, uint64_t offset, uint64_t limit);
 
 /* Whether `count` entries of `each` bytes at `offset` lie inside the file. */
 bool image_inside(const struct image *image, uint64_t offset, uint64_t count, uint64_t each);

@@ -86,25 +86,19 @@ static const uint8_t *glance(const struct image *image, uint64_t offset, size_t 
                                  : image->bytes + offset;
 }
 
-bool image_zeros(const struct image *image, uint64_t offset, uint64_t limit, uint64_t *count,
-                 struct patch_error *error)
+uint64_t image_zeros(const struct image *image, uint64_t offset, uint64_t limit)
 {
-    enum { WINDOW = 1 << 17 };
     uint64_t at = offset;
-    bool all = true;
+    uint64_t end = offset;
 
-    while (all && at < limit) {
-        uint64_t size = limit - at < WINDOW ? limit - at : WINDOW;
-        uint64_t end = at + size;
-        if (!image_load(image, end - size, size, error))
-            return false;
-        while (at < end && image->bytes[at] == 0)
+    while (at == end && at < limit) {
+        uint64_t size = limit - at < SOURCE_RECORD ? limit - at : SOURCE_RECORD;
+        const uint8_t *bytes = glance(image, at, size);
+        end = at + size;
+        while (at < end && *bytes++ == 0)
             at++;
-        all = at == end;
-        image_release(image, end - size, size);
     }
-    *count = at - offset;
-    return true;
+    return at - offset;
 }
 
 bool image_read(const struct image *image, enum codec_record record, uint64_t offset, void *to)

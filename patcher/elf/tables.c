@@ -245,7 +245,7 @@ static bool locate_gnu_hash(struct image *image, uint32_t *count, struct patch_e
     return true;
 }
 
-/* What the relocations name exists too; a linker that hashes no undefined symbol needs this. */
+/* What the relocations name exists too. */
 static void count_relocated(const struct image *image, uint32_t *count)
 {
     Elf64_Rela batch[IMAGE_BATCH];
@@ -260,18 +260,23 @@ static void count_relocated(const struct image *image, uint32_t *count)
             }
 }
 
-static void count_in_section(const struct image *image, uint32_t *count)
+/* False when no section header tells. */
+static bool count_in_section(const struct image *image, uint32_t *count)
 {
     const Elf64_Dyn *entry = image_dynamic(image, DT_SYMTAB);
+    bool found = false;
 
     for (size_t i = 0; entry != NULL && i < image->section_count; i++) {
         const Elf64_Shdr *s = &image->sections[i];
         uint64_t offset;
         uint64_t symbols = s->sh_size / image->codec->sizes[CODEC_SYMBOL];
-        if (s->sh_type == SHT_DYNSYM && s->sh_addr == entry->d_un.d_ptr && symbols > *count &&
-            symbols < UINT32_MAX && image_offset(image, s->sh_addr, s->sh_size, &offset))
+        if (s->sh_type == SHT_DYNSYM && s->sh_addr == entry->d_un.d_ptr && symbols >= *count &&
+            symbols < UINT32_MAX && image_offset(image, s->sh_addr, s->sh_size, &offset)) {
             *count = (uint32_t)symbols;
+            found = true;
+        }
     }
+    return found;
 }
 
 static bool locate_symbols(struct image *image, struct patch_error *error)
@@ -283,10 +288,10 @@ static bool locate_symbols(struct image *image, struct patch_error *error)
     bool exact = image->hash.size != 0;
     if (!locate_gnu_hash(image, &count, error))
         return false;
-    if (!exact) {
+    /* DT_GNU_HASH counts no undefined symbol. The relocations are many, and looked through later.
+     */
+    if (!exact && !count_in_section(image, &count))
         count_relocated(image, &count);
-        count_in_section(image, &count);
-    }
     if (image_dynamic(image, DT_SYMTAB) == NULL)
         return error_set_at(error, PATCH_MALFORMED, ".dynamic", image->dynamic_offset,
                             "no DT_SYMTAB");

@@ -10,7 +10,7 @@
 #include <stdlib.h>
 
 /* So many are read at least, as mostly the next ones are asked for next. */
-enum { AHEAD = 64 << 10 };
+enum { AHEAD = 32 << 10 };
 
 /* Moves the window to where `size` bytes begin. */
 static bool move(struct window *window, uint64_t offset, uint64_t size, struct patch_error *error)

@@ -34,7 +34,7 @@ static bool seal(const struct image *image, const struct plan *plan, const struc
     uint64_t place = plan->place.offset + plan->record;
     uint8_t header[UNDO_HEADER];
 
-    if (!recipe_write(recipe, image->reader, -1, &sum, NULL, error) ||
+    if (!recipe_write(recipe, image->file, -1, &sum, NULL, error) ||
         !undo_seal(&reader, place, &sum, header, error))
         return false;
     memcpy(bytes + place, header, sizeof(header));

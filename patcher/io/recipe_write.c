@@ -19,14 +19,13 @@
 
 enum {
     THREADS = 2,             /* the kernel lets one write to a file at a time */
-    WORTH_THREADS = 1 << 23, /* bytes of a file */
+    WORTH_THREADS = 1 << 20, /* bytes of a file */
     SHARED_BLOCK = 1 << 12,  /* nearly everywhere */
-    /* Of what one call reads and one writes. The larger one fits a processor's cache; less costs
-     * file systems more that keep large pages. Of a small file the memory for it would cost more.
-     */
-    LARGE_PART = 1 << 19,
-    SMALL_PART = 1 << 16,
-    WORTH_LARGE_PART = 1 << 21,
+    /* What one call reads and one writes. The most fits a processor's cache; less costs file
+     * systems more that keep large pages. Of a small file the memory for it would cost more. */
+    MOST_PART = 1 << 19,
+    LEAST_PART = 1 << 16,
+    PARTS = 1 << 6,
 };
 
 struct jobs {
@@ -99,13 +98,20 @@ static void *work(void *argument)
 /* --- threads -----------------------------------------------------------------------------------
  */
 
+static uint64_t part_size(uint64_t file)
+{
+    uint64_t size = LEAST_PART;
+
+    while (size < MOST_PART && size < file / PARTS)
+        size *= 2;
+    return size;
+}
+
 static bool worker_init(struct worker *worker, struct jobs *jobs, struct patch_error *error)
 {
-    bool large = jobs->work.recipe->size >= WORTH_LARGE_PART;
-
     *worker = (struct worker){.jobs = jobs};
     worker->pass.work = &jobs->work;
-    worker->pass.size = large ? LARGE_PART : SMALL_PART;
+    worker->pass.size = part_size(jobs->work.recipe->size);
     worker->pass.part = aligned_alloc(SHARED_BLOCK, worker->pass.size);
     if (worker->pass.part == NULL)
         return error_memory(error);

@@ -12,17 +12,13 @@
 #include <string.h>
 #include <sys/mman.h>
 
-/* Fresh memory costs more than what is read into it: of a small file, page by page. */
+/* Fresh memory costs more than what is read into it, so a block is small. */
 enum {
-    BLOCK_SHIFT = 15,
-    SMALL_BLOCK_SHIFT = 12,
-    BLOCK = 1 << BLOCK_SHIFT,
+    BLOCK = 1 << 13,
     BUFFERS = 24, /* of a block each, for glances */
     KEPT = 0xff,  /* a block that is never let go */
 };
-_Static_assert((int)SOURCE_RECORD <= 1 << SMALL_BLOCK_SHIFT, "a record lies in two blocks at most");
-_Static_assert(SOURCE_SMALL <= BUFFERS * BLOCK,
-               "a small file takes no more memory than glances do");
+_Static_assert((int)SOURCE_RECORD <= (int)BLOCK, "a record lies in two blocks at most");
 
 /* What is seen where there is no memory at all. */
 static const uint8_t nothing[BLOCK];
@@ -36,7 +32,6 @@ struct source {
     struct reader reader; /* the first member: what reads gets a pointer to it */
     const struct reader *file;
     bool small;
-    unsigned shift; /* a block has 1 << shift bytes */
     uint64_t size;
     uint8_t *bytes;
     size_t reserved;
@@ -53,25 +48,25 @@ struct source {
 /* --- memory ------------------------------------------------------------------------------------
  */
 
-static size_t block_at(const struct source *source, uint64_t offset)
+static size_t block_at(uint64_t offset)
 {
-    return (size_t)(offset >> source->shift);
+    return (size_t)(offset / BLOCK);
 }
 
 /* The first block behind `size` bytes, which are not none, at `offset`. */
-static size_t end_block(const struct source *source, uint64_t offset, uint64_t size)
+static size_t end_block(uint64_t offset, uint64_t size)
 {
-    return block_at(source, offset + size - 1) + 1;
+    return block_at(offset + size - 1) + 1;
 }
 
-static uint64_t block_start(const struct source *source, size_t block)
+static uint64_t block_start(size_t block)
 {
-    return (uint64_t)block << source->shift;
+    return (uint64_t)block * BLOCK;
 }
 
 static uint64_t block_end(const struct source *source, size_t block)
 {
-    uint64_t end = block_start(source, block + 1);
+    uint64_t end = block_start(block + 1);
 
     return end < source->size ? end : source->size;
 }
@@ -79,8 +74,8 @@ static uint64_t block_end(const struct source *source, size_t block)
 /* Gives memory to the blocks from `first` up to `end`. */
 static bool open_blocks(struct source *source, size_t first, size_t end, struct patch_error *error)
 {
-    uint8_t *start = source->bytes + block_start(source, first);
-    size_t size = (end - first) << source->shift;
+    uint8_t *start = source->bytes + block_start(first);
+    size_t size = (end - first) * BLOCK;
 
     return source->small || mprotect(start, size, PROT_READ | PROT_WRITE) == 0 ||
            error_system(error, "mprotect");
@@ -88,8 +83,8 @@ static bool open_blocks(struct source *source, size_t first, size_t end, struct 
 
 static void drop_blocks(struct source *source, size_t first, size_t end)
 {
-    uint8_t *start = source->bytes + block_start(source, first);
-    size_t size = (end - first) << source->shift;
+    uint8_t *start = source->bytes + block_start(first);
+    size_t size = (end - first) * BLOCK;
 
     if (source->small)
         return;
@@ -109,7 +104,7 @@ static void note_failure(struct source *source, const struct patch_error *failur
 
 static bool fill_blocks(struct source *source, size_t first, size_t end, struct patch_error *error)
 {
-    uint64_t start = block_start(source, first);
+    uint64_t start = block_start(first);
     struct patch_error failure = {0};
 
     if (open_blocks(source, first, end, &failure) &&
@@ -154,10 +149,10 @@ bool source_load(struct source *source, uint64_t offset, uint64_t size, struct p
 {
     if (size == 0)
         return true;
-    size_t end = end_block(source, offset, size);
-    if (!complete(source, block_at(source, offset), end, error))
+    size_t end = end_block(offset, size);
+    if (!complete(source, block_at(offset), end, error))
         return false;
-    for (size_t i = block_at(source, offset); i < end; i++)
+    for (size_t i = block_at(offset); i < end; i++)
         if (source->blocks[i] != KEPT)
             source->blocks[i]++;
     return true;
@@ -167,18 +162,18 @@ bool source_keep(struct source *source, uint64_t offset, uint64_t size, struct p
 {
     if (size == 0)
         return true;
-    size_t end = end_block(source, offset, size);
-    if (!complete(source, block_at(source, offset), end, error))
+    size_t end = end_block(offset, size);
+    if (!complete(source, block_at(offset), end, error))
         return false;
-    for (size_t i = block_at(source, offset); i < end; i++)
+    for (size_t i = block_at(offset); i < end; i++)
         source->blocks[i] = KEPT;
     return true;
 }
 
 void source_release(struct source *source, uint64_t offset, uint64_t size)
 {
-    size_t first = block_at(source, offset);
-    size_t end = size != 0 ? end_block(source, offset, size) : first;
+    size_t first = block_at(offset);
+    size_t end = size != 0 ? end_block(offset, size) : first;
 
     /* Neighbours that become free go in one call. */
     for (size_t i = first; i < end; i++) {
@@ -196,6 +191,107 @@ void source_release(struct source *source, uint64_t offset, uint64_t size)
         drop_blocks(source, first, end);
 }
 
+/* --- glances -----------------------------------------------------------------------------------
+ */
+
+/* Index of the buffer of a block, or buffer_count. */
+static size_t find_buffer(const struct source *source, size_t block)
+{
+    size_t i = 0;
+
+    while (i < source->buffer_count && source->buffers[i].block != block)
+        i++;
+    return i;
+}
+
+/* The one that gives way to a block: of the block before it, as tables are mostly gone over in
+ * order; else a new one; else the one that was used longest ago. */
+static size_t free_buffer(struct source *source, size_t block)
+{
+    size_t i = block != 0 ? find_buffer(source, block - 1) : source->buffer_count;
+
+    if (i < source->buffer_count)
+        return i;
+    if (source->buffer_count < BUFFERS) {
+        uint8_t *bytes = malloc(BLOCK);
+        if (bytes != NULL)
+            source->buffers[source->buffer_count++].bytes = bytes;
+    }
+    return source->buffer_count != 0 ? source->buffer_count - 1 : BUFFERS;
+}
+
+/* The buffer of a block, which is moved to the front; NULL: there is no memory. */
+static struct buffer *use_buffer(struct source *source, size_t block, bool *found)
+{
+    size_t i = find_buffer(source, block);
+
+    *found = i < source->buffer_count;
+    if (!*found)
+        i = free_buffer(source, block);
+    if (i == BUFFERS)
+        return NULL;
+    struct buffer used = {block, source->buffers[i].bytes};
+    memmove(source->buffers + 1, source->buffers, i * sizeof(used));
+    source->buffers[0] = used;
+    return &source->buffers[0];
+}
+
+static const uint8_t *look_at_block(struct source *source, size_t block)
+{
+    uint64_t start = block_start(block);
+    struct patch_error error = {0};
+    bool found;
+
+    if (source->blocks[block] != 0)
+        return source->bytes + start;
+    if (source->buffer_count > 0 && source->buffers[0].block == block)
+        return source->buffers[0].bytes;
+    struct buffer *buffer = use_buffer(source, block, &found);
+    if (found)
+        return buffer->bytes;
+    if (buffer != NULL && source->file->read(source->file, start, buffer->bytes,
+                                             block_end(source, block) - start, &error))
+        return buffer->bytes;
+    if (buffer != NULL)
+        memset(buffer->bytes, 0, BLOCK);
+    else
+        error_memory(&error);
+    note_failure(source, &error);
+    return buffer != NULL ? buffer->bytes : nothing;
+}
+
+const uint8_t *source_memory(struct source *source, uint64_t offset, uint64_t size)
+{
+    if (!source->small ||
+        (size != 0 && !complete(source, block_at(offset), end_block(offset, size), NULL)))
+        return NULL;
+    return source->bytes + offset;
+}
+
+const uint8_t *source_glance(struct source *source, uint64_t offset, uint64_t size)
+{
+    if (source->small) {
+        const uint8_t *bytes = source_memory(source, offset, size);
+        return bytes != NULL ? bytes : nothing;
+    }
+    /* Tables are mostly gone over in order. */
+    if (offset >= source->seen && offset + size <= source->seen + BLOCK)
+        return source->seen_bytes + (offset - source->seen);
+    size_t first = block_at(offset);
+    size_t last = block_at(offset + size - 1);
+    size_t head = (size_t)(block_start(last) - offset);
+
+    if (first == last) {
+        source->seen_bytes = look_at_block(source, first);
+        source->seen = block_start(first);
+        return source->seen_bytes + offset % BLOCK;
+    }
+    source->seen = UINT64_MAX;
+    memcpy(source->record, look_at_block(source, first) + offset % BLOCK, head);
+    memcpy(source->record + head, look_at_block(source, last), (size_t)size - head);
+    return source->record;
+}
+
 /* --- reading through it ------------------------------------------------------------------------
  */
 
@@ -205,14 +301,24 @@ static bool read_source(const struct reader *reader, uint64_t offset, void *to, 
 {
     struct source *source = (struct source *)(uintptr_t)reader;
 
-    if (!source->small || size > SOURCE_RECORD)
+    if (size > SOURCE_RECORD)
         return source->file->read(source->file, offset, to, size, error);
-    if (size == 0)
+    if (size != 0)
+        memcpy(to, source_glance(source, offset, size), size);
+    return source_sound(source, error);
+}
+
+bool source_copy(struct source *source, uint64_t offset, uint64_t size, void *to,
+                 struct patch_error *error)
+{
+    struct patch_error failure = {0};
+
+    if (source->reader.read(&source->reader, offset, to, size, &failure))
         return true;
-    if (!complete(source, block_at(source, offset), end_block(source, offset, size), error))
-        return false;
-    memcpy(to, source->bytes + offset, size);
-    return true;
+    note_failure(source, &failure);
+    if (error != NULL)
+        *error = failure;
+    return false;
 }
 
 /* --- create, destroy ---------------------------------------------------------------------------
@@ -229,14 +335,13 @@ bool source_create(const struct reader *reader, struct source **out, struct patc
     source->reader.read = read_source;
     source->file = reader;
     source->small = size <= SOURCE_SMALL;
-    source->shift = source->small ? SMALL_BLOCK_SHIFT : BLOCK_SHIFT;
     source->seen = UINT64_MAX;
     source->size = size;
-    size_t count = size != 0 ? end_block(source, 0, size) : 1;
-    source->reserved = count << source->shift;
+    size_t count = size != 0 ? end_block(0, size) : 1;
+    source->reserved = count * BLOCK;
     source->blocks = calloc(count + 1, 1);
     source->bytes = MAP_FAILED;
-    if (source->blocks != NULL && count <= SIZE_MAX >> source->shift)
+    if (source->blocks != NULL && count <= SIZE_MAX / BLOCK)
         source->bytes =
             mmap(NULL, source->reserved, source->small ? PROT_READ | PROT_WRITE : PROT_NONE,
                  MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
@@ -270,113 +375,17 @@ const struct reader *source_reader(const struct source *source)
     return &source->reader;
 }
 
-/* --- glances -----------------------------------------------------------------------------------
- */
-
-/* The buffer of a block, which is moved to the front; one that was used long ago gives way. */
-static struct buffer *use_buffer(struct source *source, size_t block, bool *found)
-{
-    struct buffer used = {block, NULL};
-    size_t i = 0;
-
-    while (i < source->buffer_count && source->buffers[i].block != block)
-        i++;
-    *found = i < source->buffer_count;
-    if (!*found && source->buffer_count < BUFFERS) {
-        used.bytes = malloc(BLOCK);
-        if (used.bytes == NULL && source->buffer_count == 0)
-            return NULL;
-        source->buffer_count += used.bytes != NULL;
-    }
-    i = i < source->buffer_count ? i : source->buffer_count - 1;
-    if (used.bytes == NULL)
-        used.bytes = source->buffers[i].bytes;
-    memmove(source->buffers + 1, source->buffers, i * sizeof(used));
-    source->buffers[0] = used;
-    return &source->buffers[0];
-}
-
-static const uint8_t *look_at_block(struct source *source, size_t block)
-{
-    uint64_t start = block_start(source, block);
-    struct patch_error error = {0};
-    bool found;
-
-    if (source->blocks[block] != 0)
-        return source->bytes + start;
-    if (source->buffer_count > 0 && source->buffers[0].block == block)
-        return source->buffers[0].bytes;
-    struct buffer *buffer = use_buffer(source, block, &found);
-    if (found)
-        return buffer->bytes;
-    if (buffer != NULL && source->file->read(source->file, start, buffer->bytes,
-                                             block_end(source, block) - start, &error))
-        return buffer->bytes;
-    if (buffer != NULL)
-        memset(buffer->bytes, 0, BLOCK);
-    else
-        error_memory(&error);
-    note_failure(source, &error);
-    return buffer != NULL ? buffer->bytes : nothing;
-}
-
-const uint8_t *source_memory(struct source *source, uint64_t offset, uint64_t size)
-{
-    if (!source->small || (size != 0 && !complete(source, block_at(source, offset),
-                                                  end_block(source, offset, size), NULL)))
-        return NULL;
-    return source->bytes + offset;
-}
-
-const uint8_t *source_glance(struct source *source, uint64_t offset, uint64_t size)
-{
-    if (source->small) {
-        const uint8_t *bytes = source_memory(source, offset, size);
-        return bytes != NULL ? bytes : nothing;
-    }
-    /* Tables are mostly gone over in order. */
-    if (offset >= source->seen && offset + size <= source->seen + BLOCK)
-        return source->seen_bytes + (offset - source->seen);
-    size_t first = block_at(source, offset);
-    size_t last = block_at(source, offset + size - 1);
-    size_t head = (size_t)(block_start(source, last) - offset);
-
-    if (first == last) {
-        source->seen_bytes = look_at_block(source, first);
-        source->seen = block_start(source, first);
-        return source->seen_bytes + offset % BLOCK;
-    }
-    source->seen = UINT64_MAX;
-    memcpy(source->record, look_at_block(source, first) + offset % BLOCK, head);
-    memcpy(source->record + head, look_at_block(source, last), (size_t)size - head);
-    return source->record;
-}
-
-bool source_copy(struct source *source, uint64_t offset, uint64_t size, void *to,
-                 struct patch_error *error)
-{
-    struct patch_error failure = {0};
-
-    if (source->reader.read(&source->reader, offset, to, size, &failure))
-        return true;
-    note_failure(source, &failure);
-    if (error != NULL)
-        *error = failure;
-    return false;
-}
-
 /* --- strings -----------------------------------------------------------------------------------
  */
 
 /* Read-only memory costs nothing, so that this works where there is none left. */
 static void show_zeros(struct source *source, size_t block)
 {
-    void *start = source->bytes + block_start(source, block);
-    size_t size = (size_t)1 << source->shift;
+    void *start = source->bytes + block_start(block);
 
-    if (mmap(start, size, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1,
+    if (mmap(start, BLOCK, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1,
              0) == MAP_FAILED)
-        mprotect(start, size, PROT_READ);
+        mprotect(start, BLOCK, PROT_READ);
 }
 
 static void fill_somehow(struct source *source, size_t block)
@@ -388,8 +397,8 @@ static void fill_somehow(struct source *source, size_t block)
 void source_keep_string(struct source *source, uint64_t offset, uint64_t end)
 {
     while (offset < end) {
-        size_t block = block_at(source, offset);
-        uint64_t next = block_start(source, block + 1);
+        size_t block = block_at(offset);
+        uint64_t next = block_start(block + 1);
         next = next < end ? next : end;
         if (source->blocks[block] == 0)
             fill_somehow(source, block);

@@ -20,8 +20,8 @@ void source_destroy(struct source *source); /* accepts NULL */
 /* Where the file begins in memory. */
 const uint8_t *source_bytes(const struct source *source);
 
-/* Reads the same bytes, those of a small file from memory as far as they are there. Only one thread
- * may use it and the source of a small file at a time. Borrowed, good as long as the source. */
+/* Reads the same bytes, a record as by a glance. Only one thread may use it and the source at a time.
+ * Borrowed, good as long as the source. */
 const struct reader *source_reader(const struct source *source);
 
 /* Makes a range, which must lie inside the file, readable until it is released as often as it was

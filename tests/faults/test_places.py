@@ -173,7 +173,7 @@ class Places(unittest.TestCase):
         path = self.large()
         before = states.states(self.folder)
         for call, error, numbers in (("pwrite64", "ENOSPC", (1, 3, 9)),
-                                     ("pread64", "EIO", (20, 60, 90))):
+                                     ("pread64", "EIO", (3, 12, 24))):
             for first in numbers:  # of each thread
                 with self.subTest(f"{error} from {call} {first} on"):
                     run = self.inject(path, call, f"error={error}:when={first}+")
