@@ -155,7 +155,7 @@ int greenify_pthread_barrier_wait(pthread_barrier_t *barrier)
     errno = saved;
     if (error != 0)
         return error;
-    result = offload_call(hub, "pthread_barrier_wait", wait_and_shift, words, true, &blocks);
+    result = offload_call(hub, "pthread_barrier_wait", wait_and_shift, words, JOB_LONG, &blocks);
     error = errno;
     errno = saved;
     if (blocks)

@@ -41,6 +41,7 @@ static void lock_run(struct job *job)
     call->result = fcntl(call->fd, call->command, &call->range);
 out:
     call->error = errno;
+    job->stopped = call->result == -1 && call->error == EINTR;
 }
 
 static void give_back(struct lock_job *call)
@@ -64,7 +65,7 @@ static struct lock_job *lock_create(int fd)
 
     if (call == NULL)
         return NULL;
-    call->job = (struct job){.run = lock_run, .destroy = lock_destroy, .unbounded = true};
+    call->job = (struct job){.run = lock_run, .destroy = lock_destroy, .kind = JOB_STOPPABLE};
     call->fd = fd;
     call->incarnation = incarnation_life(fd);
     call->result = -1;

@@ -129,7 +129,7 @@ void greenify_call_once(once_flag *flag, void (*routine)(void))
         return;
     }
     (void)once(hub, "call_once", control, routine, &deferred);
-    lot_defer(hub, deferred);
+    hub_defer(hub, deferred);
 }
 
 /* --- C++ statics ------------------------------------------------------------------------------ */
@@ -218,7 +218,7 @@ int greenify___cxa_guard_acquire(long long *guard)
     if (hub == NULL)
         return guard_acquire(guard);
     result = lot_await(hub, &call);
-    lot_defer(hub, deferred);
+    hub_defer(hub, deferred);
     if (result == LOT_REFUSED)
         return guard_acquire(guard);
     if (result == MINE) {

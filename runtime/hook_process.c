@@ -81,7 +81,7 @@ static enum outcome await_any(struct hub *hub, const char *call, const struct ch
     const long words[OFFLOAD_WORDS] = {(long)children->type, (long)children->id, children->options};
     bool blocks;
 
-    if (offload_call(hub, call, await_on_worker, words, true, &blocks) == 0)
+    if (offload_call(hub, call, await_on_worker, words, JOB_STOPPABLE, &blocks) == 0)
         return CHANGED;
     if (blocks)
         return BLOCKS;
@@ -321,6 +321,6 @@ int greenify_pclose(FILE *stream)
 
     if (hub == NULL)
         return pclose(stream);
-    result = (int)offload_call(hub, "pclose", close_command, words, true, &blocks);
+    result = (int)offload_call(hub, "pclose", close_command, words, JOB_LONG, &blocks);
     return blocks ? pclose(stream) : result;
 }

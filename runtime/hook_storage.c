@@ -56,7 +56,7 @@ static bool on_worker(const char *name, offload_function *function, int fd, int 
 
     if (hub == NULL)
         return false;
-    *result = (int)offload_call(hub, name, function, words, false, &blocks);
+    *result = (int)offload_call(hub, name, function, words, JOB_SHORT, &blocks);
     return !blocks;
 }
 
@@ -99,7 +99,7 @@ int greenify_posix_fallocate(int fd, off_t position, off_t size)
 
     if (hub == NULL)
         return posix_fallocate(fd, position, size);
-    result = (int)offload_call(hub, "posix_fallocate", run_allocate, words, false, &blocks);
+    result = (int)offload_call(hub, "posix_fallocate", run_allocate, words, JOB_SHORT, &blocks);
     if (blocks)
         return posix_fallocate(fd, position, size);
     if (result == -1)
@@ -123,7 +123,7 @@ int greenify_msync(void *start, size_t size, int flags)
 
     if (hub == NULL || (flags & MS_SYNC) == 0)
         return msync(start, size, flags);
-    result = (int)offload_call(hub, "msync", run_msync, words, false, &blocks);
+    result = (int)offload_call(hub, "msync", run_msync, words, JOB_SHORT, &blocks);
     return blocks ? msync(start, size, flags) : result;
 }
 
@@ -141,7 +141,7 @@ void greenify_sync(void)
     bool blocks = true;
 
     if (hub != NULL)
-        (void)offload_call(hub, "sync", run_sync, words, false, &blocks);
+        (void)offload_call(hub, "sync", run_sync, words, JOB_SHORT, &blocks);
     if (blocks)
         sync();
 }

@@ -120,6 +120,7 @@ static void semaphore_run(struct job *job)
     call->result = semtimedop(call->set, call->operations, call->count,
                               call->deadline < (double)INFINITY ? &rest : NULL);
     call->error = errno;
+    job->stopped = call->result == -1 && call->error == EINTR;
 }
 
 static void give_back(struct semaphore_job *call)
@@ -156,7 +157,7 @@ static struct semaphore_job *semaphore_create(int set, const struct sembuf *oper
     if (call == NULL)
         return NULL;
     *call = (struct semaphore_job){
-        .job = {.run = semaphore_run, .destroy = semaphore_destroy, .unbounded = true},
+        .job = {.run = semaphore_run, .destroy = semaphore_destroy, .kind = JOB_INTERRUPTIBLE},
         .set = set,
         .deadline = deadline,
         .result = -1,

@@ -31,7 +31,7 @@ int greenify_tcdrain(int fd)
 
     if (hub == NULL)
         return tcdrain(fd);
-    result = (int)offload_call(hub, "tcdrain", drain, words, true, &blocks);
+    result = (int)offload_call(hub, "tcdrain", drain, words, JOB_INTERRUPTIBLE, &blocks);
     return blocks ? tcdrain(fd) : result;
 }
 
@@ -73,6 +73,6 @@ int greenify_tcsendbreak(int fd, int duration)
 
     if (hub == NULL)
         return tcsendbreak(fd, duration);
-    result = (int)offload_call(hub, "tcsendbreak", send_break, words, true, &blocks);
+    result = (int)offload_call(hub, "tcsendbreak", send_break, words, JOB_INTERRUPTIBLE, &blocks);
     return blocks ? tcsendbreak(fd, duration) : result;
 }

@@ -148,7 +148,7 @@ static void destroy(struct job *job)
 
 /* A buffer like the caller's of `size` bytes; 0: as many as it takes. */
 static struct user_job *create(const struct form *form, const char *name, id_t id,
-                               const char *buffer, size_t size)
+                               char *buffer, size_t size)
 {
     struct user_job *call = calloc(1, sizeof *call);
 

@@ -192,6 +192,12 @@ double hub_deadline(double timeout)
     return timeout < 0 ? (double)INFINITY : hub_now() + timeout;
 }
 
+void hub_defer(struct hub *hub, int error)
+{
+    if (error != 0 && hub->scheduler != NULL)
+        hub->scheduler->current->pending_error = error;
+}
+
 static void expire(struct hub *hub)
 {
     struct timer *timer;

@@ -89,6 +89,10 @@ double hub_deadline(double timeout);
 /* Whether some deadline has passed: cheap, and up to a tick of the system's clock behind. */
 bool hub_overdue(const struct hub *hub);
 
+/* A kill came too late for the running flow's call: the next one that waits fails with `error`. A
+ * foreign host sees to that itself. */
+void hub_defer(struct hub *hub, int error);
+
 /* One round of the loop, then everything that is due. false: nothing can ever happen. */
 bool hub_run(struct hub *hub, bool wait);
 

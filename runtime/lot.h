@@ -69,9 +69,6 @@ struct lot_call {
 enum { LOT_REFUSED = -1 };
 int lot_await(struct hub *hub, const struct lot_call *call);
 
-/* An error that ended a wait in a call that cannot fail: the next one that waits fails with it. */
-void lot_defer(struct hub *hub, int error);
-
 /* --- one wait, for what cannot be tried (condition variables) --------------------------------- */
 
 struct lot_wait;

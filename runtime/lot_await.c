@@ -10,7 +10,6 @@
  */
 #include "hub.h"
 #include "lot_queue.h"
-#include "scheduler.h"
 
 #include <errno.h>
 #include <linux/membarrier.h>
@@ -259,10 +258,4 @@ int lot_await(struct hub *hub, const struct lot_call *call)
 out:
     errno = saved;
     return result;
-}
-
-void lot_defer(struct hub *hub, int error)
-{
-    if (error != 0 && hub->scheduler != NULL)
-        hub->scheduler->current->pending_error = error;
 }

@@ -12,6 +12,7 @@
 #include <errno.h>
 #include <math.h>
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdlib.h>
@@ -21,6 +22,7 @@
 enum {
     WORKERS_MOST = 32, /* further jobs wait for their turn */
     IDLE_SECONDS = 10,
+    STOP_TRIES = 1000, /* with naps of 0.1 ms, after as many without */
 };
 
 static struct {
@@ -57,6 +59,11 @@ static void set_up_process(void)
     pthread_atfork(before_fork, after_fork_parent, after_fork_child);
 }
 
+static bool is_stoppable(const struct job *job)
+{
+    return job->kind == JOB_STOPPABLE || job->kind == JOB_INTERRUPTIBLE;
+}
+
 /* --- workers ---------------------------------------------------------------------------------- */
 
 /* With the lock held. NULL: nothing came for a while. */
@@ -82,16 +89,28 @@ static struct job *await_job(void)
     return job;
 }
 
+static void run(struct job *job)
+{
+    if (!is_stoppable(job)) {
+        job->run(job);
+    } else if (interrupt_enter(&job->interrupt)) {
+        job->run(job);
+        interrupt_leave(&job->interrupt);
+    } else {
+        job->stopped = true;
+    }
+}
+
 static void *work(void *unused)
 {
     struct job *job;
 
     pthread_mutex_lock(&pool.lock);
     while ((job = await_job()) != NULL) {
-        bool unbounded = job->unbounded;
+        bool unbounded = job->kind != JOB_SHORT;
 
         pthread_mutex_unlock(&pool.lock);
-        job->run(job);
+        run(job);
         mailbox_post(job->mailbox, &job->mail);
         pthread_mutex_lock(&pool.lock);
         pool.unbounded -= unbounded;
@@ -124,7 +143,7 @@ static bool enqueue(struct job *job)
     bool accepted = true;
 
     pthread_mutex_lock(&pool.lock);
-    pool.unbounded += job->unbounded;
+    pool.unbounded += job->kind != JOB_SHORT;
     if (pool.idle <= pool.queued && pool.workers < WORKERS_MOST + pool.unbounded) {
         if (start_worker() == 0)
             pool.workers++;
@@ -138,7 +157,7 @@ static bool enqueue(struct job *job)
         pool.queued++;
         pthread_cond_signal(&pool.filled);
     } else {
-        pool.unbounded -= job->unbounded;
+        pool.unbounded -= job->kind != JOB_SHORT;
     }
     pthread_mutex_unlock(&pool.lock);
     return accepted;
@@ -177,22 +196,60 @@ static void await_for_real(struct hub *hub, const struct job *job)
     }
 }
 
+/* Ends the system call and waits for its answer, which comes at once, so that the caller knows what
+ * has happened and what has not. Returns whether it came. */
+static bool stop(struct hub *hub, struct job *job)
+{
+    const struct timespec moment = {0, 100000};
+
+    for (int i = 0; !job->done && i < 2 * STOP_TRIES; i++) {
+        if (i % 16 == 0 && !interrupt_ask(&job->interrupt))
+            break;
+        if (i < STOP_TRIES)
+            sched_yield();
+        else
+            nanosleep(&moment, NULL);
+        mailbox_deliver(hub->mailbox);
+    }
+    if (job->done)
+        interrupt_over();
+    return job->done;
+}
+
+/* The wait was ended, by a kill or by a signal handler. */
+static int conclude(struct hub *hub, struct job *job, enum wake cause)
+{
+    int error = cause == WAKE_FAILED ? errno : EINTR;
+    bool happened = job->done || (is_stoppable(job) && stop(hub, job) && !job->stopped);
+
+    job->waiter = NULL;
+    if (happened) {
+        if (cause == WAKE_FAILED)
+            hub_defer(hub, error);
+        return 0;
+    }
+    if (job->done)
+        job->destroy(job);
+    errno = error;
+    return -1;
+}
+
 static int await(struct hub *hub, struct job *job)
 {
     struct waiter *w = job->waiter;
     enum wake cause;
 
     w->remote = true;
+    w->restartable = job->kind == JOB_STOPPABLE;
+    w->interruptible = job->kind == JOB_INTERRUPTIBLE;
     hub->stats.offloaded++;
     cause = waiter_park(w, (double)INFINITY);
+    if (cause == WAKE_SIGNAL || cause == WAKE_FAILED)
+        return conclude(hub, job, cause);
     if (cause == WAKE_REFUSED)
         await_for_real(hub, job);
     job->waiter = NULL;
-    if (cause == WAKE_READY || cause == WAKE_REFUSED)
-        return 0;
-    if (job->done)
-        job->destroy(job);
-    return -1;
+    return 0;
 }
 
 int offload_run(struct hub *hub, const char *call, struct job *job)
@@ -207,6 +264,9 @@ int offload_run(struct hub *hub, const char *call, struct job *job)
         errno = ENOMEM;
         return -1;
     }
+    job->stopped = false;
+    if (is_stoppable(job))
+        interrupt_init(&job->interrupt);
     job->mail = (struct mail){.deliver = deliver, .drop = drop};
     job->waiter = w;
     job->done = false;
@@ -238,6 +298,7 @@ static void call_run(struct job *job)
     errno = 0;
     call->result = call->function(call->words);
     call->error = errno;
+    job->stopped = call->result == -1 && call->error == EINTR;
 }
 
 static void call_destroy(struct job *job)
@@ -246,7 +307,7 @@ static void call_destroy(struct job *job)
 }
 
 long offload_call(struct hub *hub, const char *name, offload_function *function,
-                  const long words[OFFLOAD_WORDS], bool unbounded, bool *blocks)
+                  const long words[OFFLOAD_WORDS], enum job_kind kind, bool *blocks)
 {
     struct call_job *call = calloc(1, sizeof *call);
     int saved = errno, status;
@@ -255,7 +316,7 @@ long offload_call(struct hub *hub, const char *name, offload_function *function,
     *blocks = false;
     if (call == NULL)
         return -1;
-    call->job = (struct job){.run = call_run, .destroy = call_destroy, .unbounded = unbounded};
+    call->job = (struct job){.run = call_run, .destroy = call_destroy, .kind = kind};
     call->function = function;
     memcpy(call->words, words, sizeof call->words);
     status = offload_run(hub, name, &call->job);

@@ -5,6 +5,8 @@
  */
 #include "signals.h"
 
+#include "interrupt.h"
+
 #include <errno.h>
 #include <signal.h>
 #include <stddef.h>
@@ -30,7 +32,8 @@ struct signal_handlers signal_handlers_survey(void)
 
         if (is_fault(number) || sigaction(number, NULL, &action) != 0 ||
             ((action.sa_flags & SA_SIGINFO) == 0 &&
-             (action.sa_handler == SIG_DFL || action.sa_handler == SIG_IGN)))
+             (action.sa_handler == SIG_DFL || action.sa_handler == SIG_IGN ||
+              interrupt_is_handler(action.sa_handler))))
             continue;
         found.any = true;
         found.without_restart |= (action.sa_flags & SA_RESTART) == 0;
