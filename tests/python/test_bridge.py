@@ -82,6 +82,36 @@ class Waiting(BridgeTest):
         greenify.deactivate()
         self.assertEqual(self.ticks_during(lambda: sleep(0.3)), 0)
 
+    def test_a_timer_of_gevent_does_not_wait_for_all_who_were_woken(self):
+        """A turn is long against what a dispatch takes at most; one begins before the ticker is
+        due, and one before the dispatch sees how long that took."""
+        out, into = self.pipe()
+        turns = 0
+        most = 0
+
+        def work():
+            nonlocal turns
+            driver.read(out)
+            turns += 1
+            end = time.monotonic() + 0.02
+            while time.monotonic() < end:
+                pass
+
+        def tick():
+            nonlocal most
+            while waiting():
+                before = turns
+                gevent.sleep(0.001)
+                most = max(most, turns - before)
+
+        workers = [gevent.spawn(work) for _ in range(20)]
+        until(lambda: waiting() == 20)
+        ticker = gevent.spawn(tick)
+        os.write(into, b"x" * 64 * 20)
+        gevent.joinall([*workers, ticker])
+        self.assertEqual(turns, 20)
+        self.assertLessEqual(most, 3)
+
     def test_with_the_gil_held(self):
         out, into = self.pipe()
         greenlets = [gevent.spawn(driver.read_with_gil, out),

@@ -19,7 +19,7 @@ def activate():
     fd = _bridge.attach(hub, gevent.timeout.Timeout)
     try:
         watcher = hub.loop.io(fd, _READ, ref=False)
-        _bridge.watch(watcher)
+        _bridge.watch(watcher, hub.loop.timer(0, ref=False))
         watcher.start(_bridge.dispatch)
     except BaseException:
         _bridge.detach()

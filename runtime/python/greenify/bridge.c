@@ -10,14 +10,20 @@
 #include <green.h>
 #include <stdatomic.h>
 #include <stdlib.h>
+#include <time.h>
+
+/* How long greenlets are resumed one after another before gevent's timers have their turn: as long
+ * as gevent itself runs callbacks. */
+#define TURN_SECONDS 0.005
 
 struct bridge {
     PyObject *hub;
     PyObject *loop_name; /* "loop", interned */
     PyObject *timeout;
     PyObject *watcher; /* or NULL */
+    PyObject *timer;   /* for another dispatch, in the next round of the loop; or NULL */
     struct parked_queue ready;
-    struct parked_queue batch; /* those of `ready` that the running dispatch resumes */
+    struct parked_queue batch; /* those of `ready` that dispatches have not resumed yet */
     size_t parked;             /* calls that wait now */
     bool counts;               /* watcher.ref: gevent's loop lives on for us */
     bool dispatching;
@@ -61,7 +67,10 @@ static void let_go(struct bridge *bridge)
     pending_clear();
     if (bridge->watcher != NULL)
         stop(bridge->watcher);
+    if (bridge->timer != NULL)
+        stop(bridge->timer);
     Py_CLEAR(bridge->watcher);
+    Py_CLEAR(bridge->timer);
 }
 
 /* Without calls that could come back. A dispatch comes back: a greenlet that it resumed is the
@@ -247,16 +256,47 @@ static bool resume(struct bridge *bridge, PyObject *greenlet)
     return go_on;
 }
 
+static double now(void)
+{
+    struct timespec time;
+
+    clock_gettime(CLOCK_MONOTONIC, &time);
+    return (double)time.tv_sec + (double)time.tv_nsec * 1e-9;
+}
+
+/* An exception may be on its way out of the dispatch. */
+static void come_again(const struct bridge *bridge)
+{
+    PyObject *callback, *result = NULL, *type, *value, *traceback;
+
+    if (bridge->timer == NULL)
+        return;
+    PyErr_Fetch(&type, &value, &traceback);
+    callback = PyObject_GetAttrString(bridge->watcher, "callback");
+    if (callback != NULL)
+        result = PyObject_CallMethod(bridge->timer, "start", "O", callback);
+    if (result == NULL)
+        PyErr_WriteUnraisable(bridge->timer);
+    Py_XDECREF(result);
+    Py_XDECREF(callback);
+    PyErr_Restore(type, value, traceback);
+}
+
 /* Those that become ready meanwhile have their turn in the next round of the loop: libgreen makes
  * the descriptor readable for them. */
 static bool resume_ready(struct bridge *bridge)
 {
-    struct green_parked *p;
+    double end = now() + TURN_SECONDS;
     bool go_on = true;
 
     parked_move(&bridge->batch, &bridge->ready);
-    while (go_on && (p = parked_take(&bridge->batch)) != NULL)
-        go_on = resume(bridge, parked_greenlet(p));
+    while (go_on && !parked_queue_empty(&bridge->batch)) {
+        go_on = resume(bridge, parked_greenlet(parked_take(&bridge->batch)));
+        if (now() >= end)
+            break;
+    }
+    if (!parked_queue_empty(&bridge->batch))
+        come_again(bridge);
     return go_on;
 }
 
@@ -359,13 +399,14 @@ int bridge_attach(PyObject *hub, PyObject *timeout)
     return green_host_fd();
 }
 
-int bridge_watch(PyObject *watcher)
+int bridge_watch(PyObject *watcher, PyObject *timer)
 {
     if (bridge_of_thread == NULL) {
         PyErr_SetString(PyExc_RuntimeError, "the thread is not attached");
         return -1;
     }
     Py_XSETREF(bridge_of_thread->watcher, Py_NewRef(watcher));
+    Py_XSETREF(bridge_of_thread->timer, Py_NewRef(timer));
     return 0;
 }
 

@@ -21,8 +21,10 @@
 int bridge_attach(PyObject *hub, PyObject *timeout);
 
 /* The watcher, started, that calls bridge_dispatch(): kept, told by its `ref` whether it counts,
- * and stopped when the bridge is detached. -1 with an exception: not attached. */
-int bridge_watch(PyObject *watcher);
+ * and stopped when the bridge is detached. So is the timer, which is started with the watcher's
+ * callback when a dispatch leaves something for the next round of the loop. -1 with an exception:
+ * not attached. */
+int bridge_watch(PyObject *watcher, PyObject *timer);
 
 /* -1 with an exception: calls are still parked. Without a bridge: nothing. */
 int bridge_detach(void);

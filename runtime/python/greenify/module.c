@@ -21,10 +21,13 @@ static PyObject *attach(PyObject *module, PyObject *arguments)
     return fd < 0 ? NULL : PyLong_FromLong(fd);
 }
 
-static PyObject *watch(PyObject *module, PyObject *watcher)
+static PyObject *watch(PyObject *module, PyObject *arguments)
 {
+    PyObject *watcher, *timer;
+
     (void)module;
-    if (bridge_watch(watcher) != 0)
+    if (!PyArg_ParseTuple(arguments, "OO:watch", &watcher, &timer) ||
+        bridge_watch(watcher, timer) != 0)
         return NULL;
     Py_RETURN_NONE;
 }
@@ -105,7 +108,8 @@ static PyObject *patch(PyObject *module, PyObject *arguments)
 static PyMethodDef methods[] = {
     {"attach", attach, METH_VARARGS,
      "attach(hub, timeout): suspend greenlets from now on; the descriptor to watch"},
-    {"watch", watch, METH_O, "watch(watcher): the started watcher of that descriptor"},
+    {"watch", watch, METH_VARARGS,
+     "watch(watcher, timer): of that descriptor, and for what is left to the next round"},
     {"detach", detach, METH_NOARGS, "detach(): block from now on"},
     {"hub", hub, METH_NOARGS, "hub(): what the thread is attached to, or None"},
     {"dispatch", dispatch, METH_NOARGS, "dispatch(): the callback of the watcher"},

@@ -49,11 +49,16 @@ void parked_append(struct parked_queue *queue, struct green_parked *p)
     v->woken = v;
 }
 
+bool parked_queue_empty(const struct parked_queue *queue)
+{
+    return queue->head.next == &queue->head;
+}
+
 struct green_parked *parked_take(struct parked_queue *queue)
 {
     struct green_parked *p = queue->head.next;
 
-    if (queue->head.next == &queue->head)
+    if (parked_queue_empty(queue))
         return NULL;
     parked_remove(p);
     return p;

@@ -28,6 +28,8 @@ void *parked_greenlet(const struct green_parked *p);
 /* The call may go on: as the last of the queue. */
 void parked_append(struct parked_queue *queue, struct green_parked *p);
 
+bool parked_queue_empty(const struct parked_queue *queue);
+
 /* The first, taken out; or NULL. */
 struct green_parked *parked_take(struct parked_queue *queue);
 
