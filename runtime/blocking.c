@@ -6,62 +6,34 @@
 #include "blocking.h"
 
 #include "descriptor.h"
-#include "hub.h"
-#include "incarnation.h"
 #include "waiter.h"
 
 #include <math.h>
 
-struct blocking blocking_begin(struct hub *hub, const char *call, int fd, short events, int option)
-{
-    hub->stats.optimistic++;
-    return (struct blocking){
-        .hub = hub,
-        .call = call,
-        .fd = fd,
-        .events = events,
-        .option = option,
-        .dontwait = MSG_DONTWAIT,
-        .saved_errno = errno,
-    };
-}
-
 /* -1 when the call does not wait. */
 static int examine(struct blocking *b)
 {
-    struct traits traits;
+    struct fd_entry *entry = fdtable_entry(&b->hub->fds, b->fd);
+    const struct traits *traits;
+    struct traits room;
 
-    b->life = incarnation_life(b->fd);
-    if (descriptor_traits(b->hub, b->fd, b->option, &traits) != 0)
+    if (entry == NULL)
         return -1;
-    if (traits.nonblocking) {
+    b->life = incarnation_lives(entry->number);
+    traits = descriptor_traits(entry, b->fd, b->option, &room);
+    if (traits == NULL)
+        return -1;
+    if (traits->nonblocking) {
         errno = EAGAIN;
         return -1;
     }
     b->deadline = (double)INFINITY;
     if (b->option != 0)
         b->deadline =
-            hub_deadline(b->option == SO_RCVTIMEO ? traits.receive_timeout : traits.send_timeout);
-    b->closings = b->hub->closings;
-    b->examined = true;
+            hub_deadline(b->option == SO_RCVTIMEO ? traits->receive_timeout : traits->send_timeout);
+    b->entry = entry;
     b->hub->stats.optimistic--;
     return 0;
-}
-
-/* A call with a timeout of its own is never restarted after a signal (signal(7)). */
-static enum wake park(struct blocking *b, short events, double deadline)
-{
-    struct waiter *w = waiter_create(b->hub, b->call, 1);
-    enum wake cause = WAKE_FAILED;
-
-    if (w == NULL)
-        return WAKE_FAILED;
-    w->interruptible = b->deadline < (double)INFINITY;
-    w->restartable = true;
-    if (waiter_watch(w, b->fd, events) == 0)
-        cause = w->fds->life == b->life ? waiter_park(w, deadline) : WAKE_CLOSED;
-    waiter_destroy(w);
-    return cause;
 }
 
 /* What each end of a wait makes of the call; 0: try again, -1: errno is set already. */
@@ -73,10 +45,10 @@ static const int errors[] = {
 /* Another thread may close the descriptor at any moment, but not during a try. */
 static int begin_try(struct blocking *b)
 {
-    closings_try_begin(b->closings);
-    if (b->life == incarnation_life(b->fd))
+    closings_try_begin(b->hub->closings);
+    if (b->life == incarnation_lives(b->entry->number))
         return 0;
-    closings_try_end(b->closings);
+    closings_try_end(b->hub->closings);
     errno = EBADF;
     return -1;
 }
@@ -93,22 +65,49 @@ static int conclude(struct blocking *b, enum wake cause)
     return -1;
 }
 
+/* NULL with errno, or the descriptor is not the one any more that the call began with. */
+static struct waiter *begin_wait(const struct blocking *b, short events)
+{
+    struct waiter *w = waiter_create(b->hub, b->call, 1);
+
+    if (w == NULL)
+        return NULL;
+    w->interruptible = b->deadline < (double)INFINITY; /* never restarted then (signal(7)) */
+    w->restartable = true;
+    if (waiter_watch(w, b->fd, events) == 0 && w->single.life == b->life)
+        return w;
+    if (w->fd_count > 0)
+        errno = EBADF;
+    waiter_destroy(w);
+    return NULL;
+}
+
+/* For events, or a pause that lasts until `until`. */
+static int wait_until(struct blocking *b, short events, double until)
+{
+    struct waiter *w;
+    enum wake cause;
+
+    if (b->entry == NULL && examine(b) != 0)
+        return -1;
+    w = begin_wait(b, events);
+    if (w == NULL)
+        return -1;
+    cause = waiter_park(w, until < b->deadline ? until : b->deadline);
+    waiter_destroy(w);
+    return conclude(b, cause == WAKE_DEADLINE && until < b->deadline ? WAKE_READY : cause);
+}
+
 int blocking_wait(struct blocking *b)
 {
-    if (!b->examined && examine(b) != 0)
-        return -1;
-    return conclude(b, park(b, b->events, b->deadline));
+    return wait_until(b, b->events, (double)INFINITY);
 }
 
 int blocking_pause(struct blocking *b, double *pause)
 {
     double until = hub_deadline(*pause);
-    enum wake cause;
 
-    if (!b->examined && examine(b) != 0)
-        return -1;
     if (*pause < 0.016)
         *pause *= 2;
-    cause = park(b, 0, until < b->deadline ? until : b->deadline);
-    return conclude(b, cause == WAKE_DEADLINE && until < b->deadline ? WAKE_READY : cause);
+    return wait_until(b, 0, until);
 }

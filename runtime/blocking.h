@@ -8,35 +8,54 @@
  *      while (blocking_retry(&b, n));
  *
  * The first try comes first; what a wait needs to know of the descriptor is asked only after it
- * failed.
+ * failed. Calls that are made often build none of this before they have to wait.
  */
 #ifndef GREEN_BLOCKING_H
 #define GREEN_BLOCKING_H
 
 #include "closings.h"
+#include "hub.h"
 
 #include <errno.h>
 #include <stdbool.h>
 #include <sys/socket.h>
 #include <sys/types.h>
 
-struct hub;
-
 struct blocking {
     struct hub *hub;
     const char *call;
     int fd;
     short events;
-    int option;      /* SO_RCVTIMEO or SO_SNDTIMEO; 0: no timeout of its own */
-    int dontwait;    /* MSG_DONTWAIT; 0 once the call has to block for real */
-    int saved_errno; /* successful calls leave errno alone */
-    bool examined;
-    struct closings *closings; /* the hub's, once examined */
-    unsigned life; /* of the descriptor, once examined: all waits of a call are for one file */
-    double deadline;
+    int option;             /* SO_RCVTIMEO or SO_SNDTIMEO; 0: no timeout of its own */
+    int dontwait;           /* MSG_DONTWAIT; 0 once the call has to block for real */
+    int saved_errno;        /* successful calls leave errno alone */
+    unsigned life;          /* with `entry`: all waits of a call are for one file */
+    struct fd_entry *entry; /* once the descriptor was examined */
+    double deadline;        /* with it */
 };
 
-struct blocking blocking_begin(struct hub *hub, const char *call, int fd, short events, int option);
+/* For a call whose first try was made by the caller, counted in hub->stats.optimistic, and gave
+ * EAGAIN (or would have): `saved_errno` is from before. A blocking_wait() comes next. */
+static inline struct blocking blocking_after_try(struct hub *hub, const char *call, int fd,
+                                                 short events, int option, int saved_errno)
+{
+    return (struct blocking){
+        .hub = hub,
+        .call = call,
+        .fd = fd,
+        .events = events,
+        .option = option,
+        .dontwait = MSG_DONTWAIT,
+        .saved_errno = saved_errno,
+    };
+}
+
+static inline struct blocking blocking_begin(struct hub *hub, const char *call, int fd,
+                                             short events, int option)
+{
+    hub->stats.optimistic++;
+    return blocking_after_try(hub, call, fd, events, option, errno);
+}
 
 /* Suspends until another try makes sense. -1 with errno: the call fails with it (EAGAIN when the
  * program itself made the descriptor non-blocking, and when its timeout is over). */
@@ -48,8 +67,8 @@ int blocking_pause(struct blocking *b, double *pause);
 /* The try that follows a wait is over: to be called where blocking_retry() is not. */
 static inline void blocking_tried(const struct blocking *b)
 {
-    if (b->examined)
-        closings_try_end(b->closings);
+    if (b->entry != NULL)
+        closings_try_end(b->hub->closings);
 }
 
 /* Whether a try that gave `result` is to be repeated; waits if so. The final result of the call is
@@ -58,7 +77,7 @@ static inline bool blocking_retry(struct blocking *b, ssize_t result)
 {
     blocking_tried(b);
     if (result >= 0) {
-        if (b->examined)
+        if (b->entry != NULL)
             errno = b->saved_errno;
         return false;
     }

@@ -20,8 +20,9 @@ static void trust(struct hub *hub, int fd)
 
     if (entry == NULL)
         return;
-    entry->incarnation = incarnation_of(fd);
+    entry->incarnation = incarnation_changes(entry->number);
     entry->examined = false;
+    entry->drained = false;
 }
 
 void descriptor_born(struct hub *hub, int fd)
@@ -49,7 +50,7 @@ void descriptor_gone(struct hub *hub, int fd)
 void descriptor_changed(struct hub *hub, int fd)
 {
     struct fd_entry *entry = hub != NULL ? fdtable_find(&hub->fds, fd) : NULL;
-    bool trusted = entry != NULL && descriptor_is_trusted(entry, fd);
+    bool trusted = entry != NULL && fd_entry_is_trusted(entry);
 
     incarnation_change(fd);
     if (trusted)
@@ -61,16 +62,12 @@ void descriptor_connects(struct hub *hub, int fd)
     struct fd_entry *entry = fdtable_find(&hub->fds, fd);
     int saved = errno;
 
-    if (entry == NULL || !descriptor_is_trusted(entry, fd) || !list_empty(&entry->waits))
+    if (entry == NULL || !fd_entry_is_trusted(entry) || !list_empty(&entry->waits))
         return;
     entry->examined = false;
+    entry->drained = false;
     hub->loop->ops->forget(hub->loop, fd);
     errno = saved;
-}
-
-bool descriptor_is_trusted(const struct fd_entry *entry, int fd)
-{
-    return entry->incarnation != 0 && entry->incarnation == incarnation_of(fd);
 }
 
 static double ask_timeout(int fd, int option)
@@ -86,6 +83,16 @@ static double ask_timeout(int fd, int option)
     return (double)timeout.tv_sec + (double)timeout.tv_usec * 1e-6;
 }
 
+static int ask_option(int fd, int option, int otherwise)
+{
+    int value = otherwise, saved = errno;
+    socklen_t size = sizeof value;
+
+    if (getsockopt(fd, SOL_SOCKET, option, &value, &size) != 0)
+        errno = saved; /* not a socket */
+    return value;
+}
+
 static int ask(int fd, bool receive, bool send, struct traits *traits)
 {
     int flags = fcntl(fd, F_GETFL);
@@ -98,15 +105,23 @@ static int ask(int fd, bool receive, bool send, struct traits *traits)
     return 0;
 }
 
-int descriptor_traits(struct hub *hub, int fd, int option, struct traits *traits)
+/* Once, for a trusted descriptor. */
+static int ask_all(int fd, struct traits *traits)
 {
-    struct fd_entry *entry = fdtable_find(&hub->fds, fd);
-
-    if (entry == NULL || !descriptor_is_trusted(entry, fd))
-        return ask(fd, option == SO_RCVTIMEO, option == SO_SNDTIMEO, traits);
-    if (!entry->examined && ask(fd, true, true, &entry->traits) != 0)
+    if (ask(fd, true, true, traits) != 0)
         return -1;
-    entry->examined = true;
-    *traits = entry->traits;
+    traits->tells = !traits->nonblocking && ask_option(fd, SO_TYPE, 0) == SOCK_STREAM &&
+                    ask_option(fd, SO_RCVLOWAT, 0) == 1;
     return 0;
+}
+
+const struct traits *descriptor_traits(struct fd_entry *entry, int fd, int option,
+                                       struct traits *room)
+{
+    if (!fd_entry_is_trusted(entry))
+        return ask(fd, option == SO_RCVTIMEO, option == SO_SNDTIMEO, room) == 0 ? room : NULL;
+    if (!entry->examined && ask_all(fd, &entry->traits) != 0)
+        return NULL;
+    entry->examined = true;
+    return &entry->traits;
 }

@@ -4,7 +4,7 @@
  * That is asked of the kernel for every wait, because code that we do not see may change it, or
  * close the descriptor and open another with its number. A descriptor that was born in a hooked
  * call of this thread (accept, socket) is trusted instead: it is asked once, until a hooked call
- * changes it.
+ * changes it (fd_entry_is_trusted()).
  */
 #ifndef GREEN_DESCRIPTOR_H
 #define GREEN_DESCRIPTOR_H
@@ -15,7 +15,8 @@ struct hub;
 struct fd_entry;
 
 struct traits {
-    bool nonblocking;                     /* O_NONBLOCK, set by the program */
+    bool nonblocking; /* O_NONBLOCK, set by the program */
+    bool tells;       /* a stream: whatever can be read is reported as readable */
     double receive_timeout, send_timeout; /* SO_RCVTIMEO, SO_SNDTIMEO; < 0: none */
 };
 
@@ -33,11 +34,10 @@ void descriptor_changed(struct hub *hub, int fd);
  * closed out of our sight. A trusted descriptor is asked anew. Leaves errno alone. */
 void descriptor_connects(struct hub *hub, int fd);
 
-/* Whether the entry is that of a trusted descriptor. */
-bool descriptor_is_trusted(const struct fd_entry *entry, int fd);
-
-/* `option`: the only timeout that is asked for, SO_RCVTIMEO or SO_SNDTIMEO; 0: none is. -1 with
- * errno when fd is not open. */
-int descriptor_traits(struct hub *hub, int fd, int option, struct traits *traits);
+/* The traits of fd, whose entry this is: those kept there, or `room` filled. `option`: the only
+ * timeout that is asked for, SO_RCVTIMEO or SO_SNDTIMEO; 0: none is. NULL with errno when fd is not
+ * open. */
+const struct traits *descriptor_traits(struct fd_entry *entry, int fd, int option,
+                                       struct traits *room);
 
 #endif

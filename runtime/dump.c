@@ -22,11 +22,11 @@ static const char *const state_names[] = {
 static void dump_wait(const struct waiter *w, int fd, double now)
 {
     dprintf(fd, " in %s", w->call);
-    for (size_t i = 0; i < w->fd_count && i < 8; i++)
+    for (unsigned i = 0; i < w->fd_count && i < 8; i++)
         dprintf(fd, "%s%d", i == 0 ? ", descriptor " : " ", w->fds[i].fd);
     if (w->fd_count > 8)
-        dprintf(fd, " and %zu more", w->fd_count - 8);
-    if (w->timer.place != 0)
+        dprintf(fd, " and %u more", w->fd_count - 8);
+    if (w->bound)
         dprintf(fd, ", %.3f s left", w->timer.at > now ? w->timer.at - now : 0.);
 }
 

@@ -4,8 +4,8 @@
  */
 #include "fdtable.h"
 
+#include "cacheline.h"
 #include "closings.h"
-#include "incarnation.h"
 #include "loop.h"
 #include "waiter.h"
 
@@ -13,6 +13,8 @@
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
+
+_Static_assert(sizeof(struct fd_entry) <= CACHE_LINE, "an entry is one cache line");
 
 void fdtable_init(struct fdtable *table, struct loop *loop, struct closings *closings)
 {
@@ -46,12 +48,7 @@ static int grow(struct fdtable *table, int fd)
     return 0;
 }
 
-struct fd_entry *fdtable_find(const struct fdtable *table, int fd)
-{
-    return fd >= 0 && fd < table->size ? table->entries[fd] : NULL;
-}
-
-struct fd_entry *fdtable_entry(struct fdtable *table, int fd)
+struct fd_entry *fdtable_make(struct fdtable *table, int fd)
 {
     struct fd_entry *entry;
 
@@ -61,27 +58,27 @@ struct fd_entry *fdtable_entry(struct fdtable *table, int fd)
     }
     if (fd >= table->size && grow(table, fd) != 0)
         return NULL;
-    if (table->entries[fd] != NULL)
-        return table->entries[fd];
-    entry = calloc(1, sizeof *entry);
+    entry = cacheline_alloc(sizeof *entry);
     if (entry == NULL)
         return NULL;
+    *entry = (struct fd_entry){.number = incarnation_record(fd)};
     list_init(&entry->waits);
     table->entries[fd] = entry;
     return entry;
 }
 
-static short interest(const struct list *list)
+static struct fd_interest interest(const struct list *list)
 {
-    int events = 0;
+    int open = 0, all = 0;
 
     for (struct list *link = list->next; link != list; link = link->next) {
         const struct fd_wait *wait = list_entry(link, struct fd_wait, link);
 
+        all |= wait->events;
         if (wait->waiter->cause == WAKE_NONE)
-            events |= wait->events;
+            open |= wait->events;
     }
-    return (short)events;
+    return (struct fd_interest){(short)open, (short)all};
 }
 
 int fdtable_add(struct fdtable *table, struct fd_wait *wait)
@@ -91,29 +88,26 @@ int fdtable_add(struct fdtable *table, struct fd_wait *wait)
 
     if (entry == NULL)
         return -1;
+    wait->entry = entry;
     wait->closed = false;
-    wait->life = incarnation_watch(wait->fd, table->closings->bit);
+    wait->life = incarnation_watch(entry->number, table->closings->bit);
     list_append(&entry->waits, &wait->link);
-    if (wait->events != 0 && loop->ops->watch(loop, wait->fd, interest(&entry->waits),
-                                              !descriptor_is_trusted(entry, wait->fd)) != 0) {
+    if (wait->events != 0 && loop->ops->watch(loop, wait->fd, interest(&entry->waits).open,
+                                              !fd_entry_is_trusted(entry)) != 0) {
         list_remove(&wait->link);
         return -1;
     }
     return 0;
 }
 
-void fdtable_remove(struct fd_wait *wait)
-{
-    list_remove(&wait->link);
-}
-
-short fdtable_ready(struct fdtable *table, int fd, short revents)
+struct fd_interest fdtable_ready(struct fdtable *table, int fd, short revents)
 {
     struct fd_entry *entry = fdtable_find(table, fd);
     struct list *list;
 
     if (entry == NULL)
-        return 0;
+        return (struct fd_interest){0, 0};
+    entry->drained = false;
     list = &entry->waits;
     for (struct list *link = list->next; link != list; link = link->next) {
         struct fd_wait *wait = list_entry(link, struct fd_wait, link);
@@ -124,16 +118,11 @@ short fdtable_ready(struct fdtable *table, int fd, short revents)
     return interest(list);
 }
 
-bool fdtable_awaits(const struct fdtable *table, int fd, short events)
+struct fd_interest fdtable_interest(const struct fdtable *table, int fd)
 {
     const struct fd_entry *entry = fdtable_find(table, fd);
 
-    if (entry == NULL)
-        return false;
-    for (const struct list *link = entry->waits.next; link != &entry->waits; link = link->next)
-        if ((list_entry(link, struct fd_wait, link)->events & events) != 0)
-            return true;
-    return false;
+    return entry == NULL ? (struct fd_interest){0, 0} : interest(&entry->waits);
 }
 
 static void wake_all(struct list *list, enum wake cause)
@@ -155,11 +144,6 @@ void fdtable_close(struct fdtable *table, int fd)
     entry->incarnation = 0;
     wake_all(&entry->waits, WAKE_CLOSED);
     table->loop->ops->forget(table->loop, fd);
-}
-
-bool fdtable_is_over(const struct fd_wait *wait)
-{
-    return wait->closed || wait->life != incarnation_life(wait->fd);
 }
 
 /* Returns whether somebody waits for the number as it is now. */
@@ -190,9 +174,9 @@ static void end_life(void *data, int fd)
     if (entry == NULL)
         return;
     if (!wake_outlived(&entry->waits) && closings_bit_is_own(table->closings))
-        incarnation_unwatch(fd, table->closings->bit);
+        incarnation_unwatch(entry->number, table->closings->bit);
     table->loop->ops->forget(table->loop, fd);
-    events = interest(&entry->waits);
+    events = interest(&entry->waits).open;
     if (events != 0 && table->loop->ops->watch(table->loop, fd, events, true) != 0)
         wake_all(&entry->waits, WAKE_READY);
 }

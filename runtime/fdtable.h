@@ -7,9 +7,12 @@
 #define GREEN_FDTABLE_H
 
 #include "descriptor.h"
+#include "incarnation.h"
 #include "list.h"
 
 #include <stdbool.h>
+#include <stddef.h>
+#include <sys/types.h>
 
 struct closings;
 struct loop;
@@ -19,18 +22,43 @@ struct waiter;
 struct fd_wait {
     struct list link;
     struct waiter *waiter;
+    struct fd_entry *entry;
     int fd;
-    short events;
-    bool closed;   /* the descriptor was closed during the wait */
     unsigned life; /* of the descriptor when the wait began (incarnation.h) */
+    short events;
+    bool closed; /* the descriptor was closed during the wait */
 };
 
+/* What a hub knows of a number; one cache line. */
 struct fd_entry {
     struct list waits;
+    struct incarnation *number;
     unsigned incarnation; /* at its birth in a hook; 0: it was born elsewhere (descriptor.h) */
     bool examined;        /* `traits` are known */
+    bool drained;         /* with them: a read got less than it asked for, nothing came since */
     struct traits traits;
 };
+
+/* Whether the descriptor was born in a hooked call, and nothing was changed since (descriptor.h).
+ */
+static inline bool fd_entry_is_trusted(const struct fd_entry *entry)
+{
+    return entry->incarnation != 0 && entry->incarnation == incarnation_changes(entry->number);
+}
+
+/* Whether a read is known to find nothing. entry may be NULL. */
+static inline bool fd_entry_is_drained(const struct fd_entry *entry)
+{
+    return entry != NULL && entry->drained && fd_entry_is_trusted(entry);
+}
+
+/* A read that takes what it reads gave `result` of `size` bytes. entry may be NULL. */
+static inline void fd_entry_was_read(struct fd_entry *entry, ssize_t result, size_t size)
+{
+    if (entry != NULL)
+        entry->drained =
+            entry->examined && entry->traits.tells && result > 0 && (size_t)result < size;
+}
 
 struct fdtable {
     struct loop *loop;
@@ -39,25 +67,43 @@ struct fdtable {
     int size;
 };
 
+/* What is waited for on one descriptor. */
+struct fd_interest {
+    short open; /* still */
+    short all;  /* also by those who were woken and have not run yet */
+};
+
 void fdtable_init(struct fdtable *table, struct loop *loop, struct closings *closings);
 void fdtable_finish(struct fdtable *table);
 
 /* NULL: nothing is known of fd. */
-struct fd_entry *fdtable_find(const struct fdtable *table, int fd);
+static inline struct fd_entry *fdtable_find(const struct fdtable *table, int fd)
+{
+    return (unsigned)fd < (unsigned)table->size ? table->entries[fd] : NULL;
+}
 
 /* The same, made if necessary. NULL with errno. */
-struct fd_entry *fdtable_entry(struct fdtable *table, int fd);
+struct fd_entry *fdtable_make(struct fdtable *table, int fd);
+
+static inline struct fd_entry *fdtable_entry(struct fdtable *table, int fd)
+{
+    struct fd_entry *entry = fdtable_find(table, fd);
+
+    return entry != NULL ? entry : fdtable_make(table, fd);
+}
 
 /* wait->waiter, fd and events are set by the caller. -1 with errno. */
 int fdtable_add(struct fdtable *table, struct fd_wait *wait);
-void fdtable_remove(struct fd_wait *wait);
 
-/* Wakes those whose events are among `revents` (error and hang-up concern everybody), and returns
- * the events that are still waited for. */
-short fdtable_ready(struct fdtable *table, int fd, short revents);
+static inline void fdtable_remove(struct fd_wait *wait)
+{
+    list_remove(&wait->link);
+}
 
-/* Whether somebody waits for one of `events` of fd, or was woken and has not run yet. */
-bool fdtable_awaits(const struct fdtable *table, int fd, short events);
+/* Wakes those whose events are among `revents` (error and hang-up concern everybody). */
+struct fd_interest fdtable_ready(struct fdtable *table, int fd, short revents);
+
+struct fd_interest fdtable_interest(const struct fdtable *table, int fd);
 
 /* fd is about to be closed: everybody who waits for it is woken with WAKE_CLOSED. */
 void fdtable_close(struct fdtable *table, int fd);
@@ -66,7 +112,10 @@ void fdtable_close(struct fdtable *table, int fd);
 void fdtable_collect(struct fdtable *table);
 
 /* Whether what the wait is for was closed meanwhile, by any thread, told of or not. */
-bool fdtable_is_over(const struct fd_wait *wait);
+static inline bool fdtable_is_over(const struct fd_wait *wait)
+{
+    return wait->closed || wait->life != incarnation_lives(wait->entry->number);
+}
 
 /* Everybody who waits for fd shall look again. */
 void fdtable_retry(struct fdtable *table, int fd);

@@ -120,7 +120,7 @@ int greenify_setsockopt(int fd, int level, int name, const void *value, socklen_
 {
     int result = setsockopt(fd, level, name, value, size);
 
-    if (level == SOL_SOCKET && (name == SO_RCVTIMEO || name == SO_SNDTIMEO))
+    if (level == SOL_SOCKET && (name == SO_RCVTIMEO || name == SO_SNDTIMEO || name == SO_RCVLOWAT))
         descriptor_changed(hub_current(), fd);
     return result;
 }

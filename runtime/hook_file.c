@@ -81,14 +81,11 @@ static ssize_t read_file(struct blocking *b, const struct iovec *iov, int count)
 
 IN_HUB ssize_t read_in_hub(struct hub *hub, int fd, void *buffer, size_t size)
 {
-    struct blocking b;
-    ssize_t done;
+    int saved = errno;
+    ssize_t done = transfer_receive(hub, "read", fd, buffer, size, 0);
 
-    b = blocking_begin(hub, "read", fd, POLLIN, SO_RCVTIMEO);
-    do
-        done = recv(fd, buffer, size, b.dontwait);
-    while (blocking_retry(&b, done));
     if (done < 0 && errno == ENOTSOCK) {
+        struct blocking b = blocking_after_try(hub, "read", fd, POLLIN, 0, saved);
         struct iovec iov = {buffer, size};
 
         return read_file(&b, &iov, 1);
@@ -240,10 +237,9 @@ static ssize_t write_file(struct blocking *b, const struct iovec *iov, int count
     return done;
 }
 
-static ssize_t write_whole(struct hub *hub, const char *call, int fd, const struct iovec *iov,
-                           int count)
+IN_HUB ssize_t writev_in_hub(struct hub *hub, int fd, const struct iovec *iov, int count)
 {
-    struct blocking b = blocking_begin(hub, call, fd, POLLOUT, SO_SNDTIMEO);
+    struct blocking b = blocking_begin(hub, "writev", fd, POLLOUT, SO_SNDTIMEO);
     struct msghdr message = {.msg_iov = (struct iovec *)iov, .msg_iovlen = (size_t)count};
     ssize_t done = transfer_send(&b, &message, 0);
 
@@ -252,9 +248,16 @@ static ssize_t write_whole(struct hub *hub, const char *call, int fd, const stru
 
 IN_HUB ssize_t write_in_hub(struct hub *hub, int fd, const void *buffer, size_t size)
 {
-    struct iovec iov = {(void *)buffer, size};
+    int saved = errno;
+    ssize_t done = transfer_send_bytes(hub, "write", fd, buffer, size, 0);
 
-    return write_whole(hub, "write", fd, &iov, 1);
+    if (done < 0 && errno == ENOTSOCK) {
+        struct blocking b = blocking_after_try(hub, "write", fd, POLLOUT, 0, saved);
+        struct iovec iov = {(void *)buffer, size};
+
+        return write_file(&b, &iov, 1);
+    }
+    return done;
 }
 
 ssize_t greenify_write(int fd, const void *buffer, size_t size)
@@ -273,7 +276,7 @@ ssize_t greenify_writev(int fd, const struct iovec *iov, int count)
 
     if (hub == NULL || count <= 0 || count > IOV_MAX)
         return writev(fd, iov, count);
-    return write_whole(hub, "writev", fd, iov, count);
+    return writev_in_hub(hub, fd, iov, count);
 }
 
 /* --- forms with a position and flags ---------------------------------------------------------- */

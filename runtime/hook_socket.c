@@ -27,31 +27,13 @@ static struct blocking sending(struct hub *hub, const char *call, int fd)
 
 /* --- receiving -------------------------------------------------------------------------------- */
 
-IN_HUB ssize_t recv_in_hub(struct hub *hub, int fd, void *buffer, size_t size, int flags)
-{
-    struct blocking b;
-    ssize_t received;
-
-    b = receiving(hub, "recv", fd);
-    if ((flags & MSG_WAITALL) != 0) {
-        struct iovec iov = {buffer, size};
-        struct msghdr message = {.msg_iov = &iov, .msg_iovlen = 1};
-
-        return transfer_receive_all(&b, &message, flags);
-    }
-    do
-        received = recv(fd, buffer, size, flags | b.dontwait);
-    while (blocking_retry(&b, received));
-    return received;
-}
-
 ssize_t greenify_recv(int fd, void *buffer, size_t size, int flags)
 {
     struct hub *hub = hub_current();
 
     if (hub == NULL || (flags & RECEIVE_AT_ONCE) != 0)
         return recv(fd, buffer, size, flags);
-    return recv_in_hub(hub, fd, buffer, size, flags);
+    return transfer_receive(hub, "recv", fd, buffer, size, flags);
 }
 HOOK_SAME(__recv, recv);
 
@@ -132,12 +114,6 @@ ssize_t greenify_recvmsg(int fd, struct msghdr *message, int flags)
 
 /* --- sending ---------------------------------------------------------------------------------- */
 
-/* After a first try that sent `sent` of `size` bytes: done, failed, or to be continued. */
-static bool continues(ssize_t sent, size_t size)
-{
-    return sent < 0 ? errno == EAGAIN : (size_t)sent < size;
-}
-
 IN_HUB ssize_t sendto_in_hub(struct hub *hub, int fd, const void *buffer, size_t size, int flags,
                              __CONST_SOCKADDR_ARG address, socklen_t length)
 {
@@ -151,7 +127,7 @@ IN_HUB ssize_t sendto_in_hub(struct hub *hub, int fd, const void *buffer, size_t
 
     b = sending(hub, "sendto", fd);
     sent = sendto(fd, buffer, size, flags | MSG_DONTWAIT, address, length);
-    if (!continues(sent, size))
+    if (!transfer_continues(sent, size))
         return sent;
     return transfer_send_rest(&b, &message, flags, sent < 0 ? 0 : (size_t)sent);
 }
@@ -166,27 +142,13 @@ ssize_t greenify_sendto(int fd, const void *buffer, size_t size, int flags,
     return sendto_in_hub(hub, fd, buffer, size, flags, address, length);
 }
 
-IN_HUB ssize_t send_in_hub(struct hub *hub, int fd, const void *buffer, size_t size, int flags)
-{
-    struct iovec iov = {(void *)buffer, size};
-    struct msghdr message = {.msg_iov = &iov, .msg_iovlen = 1};
-    struct blocking b;
-    ssize_t sent;
-
-    b = sending(hub, "send", fd);
-    sent = send(fd, buffer, size, flags | MSG_DONTWAIT);
-    if (!continues(sent, size))
-        return sent;
-    return transfer_send_rest(&b, &message, flags, sent < 0 ? 0 : (size_t)sent);
-}
-
 ssize_t greenify_send(int fd, const void *buffer, size_t size, int flags)
 {
     struct hub *hub = hub_current();
 
     if (hub == NULL || (flags & MSG_DONTWAIT) != 0)
         return send(fd, buffer, size, flags);
-    return send_in_hub(hub, fd, buffer, size, flags);
+    return transfer_send_bytes(hub, "send", fd, buffer, size, flags);
 }
 HOOK_SAME(__send, send);
 

@@ -220,11 +220,6 @@ bool hub_run(struct hub *hub, bool wait)
     return possible;
 }
 
-short hub_ready(struct hub *hub, int fd, short revents)
-{
-    return fdtable_ready(&hub->fds, fd, revents);
-}
-
 void hub_woken(struct hub *hub)
 {
     fdtable_collect(&hub->fds);

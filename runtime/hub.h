@@ -98,8 +98,11 @@ bool hub_run(struct hub *hub, bool wait);
 
 /* --- what a loop reports ---------------------------------------------------------------------- */
 
-/* Wakes those who wait for `revents` of fd. Returns the events that somebody still waits for. */
-short hub_ready(struct hub *hub, int fd, short revents);
+/* Wakes those who wait for `revents` of fd. Returns what is waited for then. */
+static inline struct fd_interest hub_ready(struct hub *hub, int fd, short revents)
+{
+    return fdtable_ready(&hub->fds, fd, revents);
+}
 
 /* Somebody called the loop's wake(). */
 void hub_woken(struct hub *hub);

@@ -1,25 +1,22 @@
 /* SPDX-License-Identifier: MIT
  *
- * Chunks of counters, made when first asked for and never freed.
+ * Chunks of records, made when first asked for and never freed.
  */
 #include "incarnation.h"
 
-#include <stdatomic.h>
 #include <stddef.h>
 #include <stdlib.h>
 
 enum { CHUNK = 1024, CHUNKS = 4096 };
 
-struct number {
-    atomic_uint changes, lives; /* never 0 */
-    _Atomic uint64_t hubs;
-};
+static struct incarnation *_Atomic chunks[CHUNKS];
 
-static struct number *_Atomic chunks[CHUNKS];
+/* Every hub seems to wait already, so that none is added. */
+static struct incarnation uncounted = {.hubs = UINT64_MAX};
 
-static struct number *find(int fd)
+static struct incarnation *find(int fd)
 {
-    struct number *chunk;
+    struct incarnation *chunk;
 
     if (fd < 0 || fd / CHUNK >= CHUNKS)
         return NULL;
@@ -27,15 +24,15 @@ static struct number *find(int fd)
     return chunk == NULL ? NULL : &chunk[fd % CHUNK];
 }
 
-static struct number *make(int fd)
+static struct incarnation *make(int fd)
 {
-    struct number *fresh, *present = NULL;
+    struct incarnation *fresh, *present = NULL;
 
     if (fd < 0 || fd / CHUNK >= CHUNKS)
-        return NULL;
+        return &uncounted;
     fresh = malloc(CHUNK * sizeof *fresh);
     if (fresh == NULL)
-        return NULL;
+        return &uncounted;
     for (size_t i = 0; i < CHUNK; i++) {
         atomic_init(&fresh[i].changes, 1);
         atomic_init(&fresh[i].lives, 1);
@@ -47,52 +44,28 @@ static struct number *make(int fd)
     return &present[fd % CHUNK];
 }
 
-static struct number *find_or_make(int fd)
+struct incarnation *incarnation_record(int fd)
 {
-    struct number *number = find(fd);
+    struct incarnation *record = find(fd);
 
-    return number != NULL ? number : make(fd);
+    return record != NULL ? record : make(fd);
 }
 
 unsigned incarnation_of(int fd)
 {
-    struct number *number = find_or_make(fd);
-
-    return number == NULL ? 0 : atomic_load_explicit(&number->changes, memory_order_acquire);
+    return incarnation_changes(incarnation_record(fd));
 }
 
 unsigned incarnation_life(int fd)
 {
-    struct number *number = find_or_make(fd);
-
-    return number == NULL ? 0 : atomic_load(&number->lives);
-}
-
-/* Who ends the life adds to it first, and then reads the hubs: of both orders one is seen. */
-unsigned incarnation_watch(int fd, uint64_t hub)
-{
-    struct number *number = find_or_make(fd);
-
-    if (number == NULL)
-        return 0;
-    if ((atomic_load_explicit(&number->hubs, memory_order_relaxed) & hub) == 0)
-        atomic_fetch_or(&number->hubs, hub);
-    return atomic_load(&number->lives);
-}
-
-void incarnation_unwatch(int fd, uint64_t hub)
-{
-    struct number *number = find(fd);
-
-    if (number != NULL)
-        atomic_fetch_and(&number->hubs, ~hub);
+    return incarnation_lives(incarnation_record(fd));
 }
 
 uint64_t incarnation_hubs(int fd)
 {
-    struct number *number = find(fd);
+    struct incarnation *record = find(fd);
 
-    return number == NULL ? 0 : atomic_load(&number->hubs);
+    return record == NULL ? 0 : atomic_load(&record->hubs);
 }
 
 int incarnation_next(int fd)
@@ -112,19 +85,19 @@ static void count(atomic_uint *counter)
 
 uint64_t incarnation_end(int fd)
 {
-    struct number *number = find(fd);
+    struct incarnation *record = find(fd);
 
-    if (number == NULL)
+    if (record == NULL)
         return 0;
-    count(&number->lives);
-    count(&number->changes);
-    return atomic_load(&number->hubs);
+    count(&record->lives);
+    count(&record->changes);
+    return atomic_load(&record->hubs);
 }
 
 void incarnation_change(int fd)
 {
-    struct number *number = find(fd);
+    struct incarnation *record = find(fd);
 
-    if (number != NULL)
-        count(&number->changes);
+    if (record != NULL)
+        count(&record->changes);
 }

@@ -110,7 +110,7 @@ static void report(struct loop_host *loop, const struct epoll_event *event)
     revents |= (event->events & EPOLLOUT) != 0 ? POLLOUT : 0;
     revents |= (event->events & EPOLLERR) != 0 ? POLLERR : 0;
     revents |= (event->events & EPOLLHUP) != 0 ? POLLHUP : 0;
-    wanted = hub_ready(loop->base.hub, fd, revents);
+    wanted = hub_ready(loop->base.hub, fd, revents).open;
     if (wanted != 0)
         (void)loop_watch(&loop->base, fd, wanted, true);
 }

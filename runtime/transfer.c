@@ -81,6 +81,29 @@ ssize_t transfer_send_rest(struct blocking *b, const struct msghdr *message, int
     return (ssize_t)done;
 }
 
+/* After a first try that sent `sent` bytes or gave EAGAIN. */
+static __attribute__((noinline)) ssize_t send_bytes_on(struct hub *hub, const char *call, int fd,
+                                                       struct iovec bytes, int flags, ssize_t sent,
+                                                       int saved_errno)
+{
+    struct blocking b = blocking_after_try(hub, call, fd, POLLOUT, SO_SNDTIMEO, saved_errno);
+    struct msghdr message = {.msg_iov = &bytes, .msg_iovlen = 1};
+
+    return transfer_send_rest(&b, &message, flags, sent < 0 ? 0 : (size_t)sent);
+}
+
+ssize_t transfer_send_bytes(struct hub *hub, const char *call, int fd, const void *buffer,
+                            size_t size, int flags)
+{
+    int saved = errno;
+    ssize_t sent = send(fd, buffer, size, flags | MSG_DONTWAIT);
+
+    hub->stats.optimistic++;
+    if (!transfer_continues(sent, size))
+        return sent;
+    return send_bytes_on(hub, call, fd, (struct iovec){(void *)buffer, size}, flags, sent, saved);
+}
+
 /* The kernel sees the caller's message first: it is the one to say EFAULT. */
 ssize_t transfer_send(struct blocking *b, const struct msghdr *message, int flags)
 {
@@ -191,4 +214,56 @@ ssize_t transfer_receive_all(struct blocking *b, struct msghdr *message, int fla
         received = recvmsg(b->fd, message, flags | b->dontwait);
     } while (blocking_retry(b, received));
     return received <= 0 ? received : receive_rest(b, message, &given, flags, (size_t)received);
+}
+
+static ssize_t receive_bytes_all(struct hub *hub, const char *call, int fd, struct iovec bytes,
+                                 int flags)
+{
+    struct blocking b = blocking_begin(hub, call, fd, POLLIN, SO_RCVTIMEO);
+    struct msghdr message = {.msg_iov = &bytes, .msg_iovlen = 1};
+
+    return transfer_receive_all(&b, &message, flags);
+}
+
+/* Of how many bytes fewer mean that there are no more: a look leaves them there. */
+static size_t taken(size_t size, int flags)
+{
+    return (flags & MSG_PEEK) != 0 ? 0 : size;
+}
+
+static __attribute__((noinline)) ssize_t receive_waiting(struct hub *hub, const char *call, int fd,
+                                                         struct iovec bytes, int flags,
+                                                         int saved_errno)
+{
+    struct blocking b = blocking_after_try(hub, call, fd, POLLIN, SO_RCVTIMEO, saved_errno);
+    ssize_t received;
+
+    if (blocking_wait(&b) != 0)
+        return -1;
+    do
+        received = recv(fd, bytes.iov_base, bytes.iov_len, flags | b.dontwait);
+    while (blocking_retry(&b, received));
+    fd_entry_was_read(b.entry, received, taken(bytes.iov_len, flags));
+    return received;
+}
+
+/* What was read to its end before is not tried: a stream is reported as readable once it is. */
+ssize_t transfer_receive(struct hub *hub, const char *call, int fd, void *buffer, size_t size,
+                         int flags)
+{
+    struct fd_entry *entry = fdtable_find(&hub->fds, fd);
+    struct iovec bytes = {buffer, size};
+    int saved = errno;
+    ssize_t received;
+
+    if ((flags & MSG_WAITALL) != 0)
+        return receive_bytes_all(hub, call, fd, bytes, flags);
+    hub->stats.optimistic++;
+    if (fd_entry_is_drained(entry))
+        return receive_waiting(hub, call, fd, bytes, flags, saved);
+    received = recv(fd, buffer, size, flags | MSG_DONTWAIT);
+    if (received < 0 && errno == EAGAIN)
+        return receive_waiting(hub, call, fd, bytes, flags, saved);
+    fd_entry_was_read(entry, received, taken(size, flags));
+    return received;
 }

@@ -1,18 +1,36 @@
 /* SPDX-License-Identifier: MIT
  *
- * Whole transfers on sockets, as blocking sockets do them: what send, write, recv with MSG_WAITALL
- * and their relatives have in common once the first try was not enough.
+ * Transfers on sockets, as blocking sockets do them: what send, write, recv, read and their
+ * relatives have in common. The two that are made most often come first; the others are for what
+ * the first try did not do.
  */
 #ifndef GREEN_TRANSFER_H
 #define GREEN_TRANSFER_H
 
+#include <errno.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <sys/socket.h>
 #include <sys/types.h>
 
 struct blocking;
+struct hub;
 
-/* sendmsg() until everything is sent: partial only with an error or timeout after progress. */
+/* recv(), waiting where it does. `call`: the name of the call that it is made for. */
+ssize_t transfer_receive(struct hub *hub, const char *call, int fd, void *buffer, size_t size,
+                         int flags);
+
+/* send() of everything: partial only with an error or timeout after progress. */
+ssize_t transfer_send_bytes(struct hub *hub, const char *call, int fd, const void *buffer,
+                            size_t size, int flags);
+
+/* After a first try that sent `sent` of `size` bytes: whether there is more to do. */
+static inline bool transfer_continues(ssize_t sent, size_t size)
+{
+    return sent < 0 ? errno == EAGAIN : (size_t)sent < size;
+}
+
+/* The same with sendmsg(). */
 ssize_t transfer_send(struct blocking *b, const struct msghdr *message, int flags);
 
 /* The same after a first try of the caller's, which sent `done` bytes or gave EAGAIN. */

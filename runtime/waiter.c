@@ -4,20 +4,33 @@
  */
 #include "waiter.h"
 
+#include "cacheline.h"
 #include "hub.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <math.h>
 #include <stdlib.h>
 
+/* The one that was used last is the one that is in the cache. */
 static struct waiter *take(struct hub *hub)
 {
     struct list *link = hub->spares.next;
 
     if (list_empty(&hub->spares))
-        return malloc(sizeof(struct waiter));
+        return cacheline_alloc(sizeof(struct waiter));
     list_remove(link);
     return list_entry(link, struct waiter, link);
+}
+
+static int make_room(struct waiter *w, size_t fds)
+{
+    w->fds = fds > UINT_MAX ? NULL : reallocarray(NULL, fds, sizeof(struct fd_wait));
+    w->fd_capacity = (unsigned)fds;
+    if (w->fds != NULL)
+        return 0;
+    errno = ENOMEM;
+    return -1;
 }
 
 struct waiter *waiter_create(struct hub *hub, const char *call, size_t fds)
@@ -26,24 +39,19 @@ struct waiter *waiter_create(struct hub *hub, const char *call, size_t fds)
 
     if (w == NULL)
         return NULL;
+    list_init(&w->link);
     w->hub = hub;
     w->call = call;
-    w->cause = WAKE_NONE;
-    w->error = 0;
-    w->interruptible = w->restartable = w->remote = w->masked = false;
-    w->own_fd = -1;
-    w->timer.place = 0;
+    w->fds = &w->single;
     w->fd_count = 0;
     w->fd_capacity = 1;
-    w->fds = &w->single;
-    list_init(&w->link);
-    if (fds > 1) {
-        w->fds = reallocarray(NULL, fds, sizeof(struct fd_wait));
-        w->fd_capacity = fds;
-        if (w->fds == NULL) {
-            free(w);
-            return NULL;
-        }
+    w->cause = WAKE_NONE;
+    w->error = 0;
+    w->own_fd = -1;
+    w->interruptible = w->restartable = w->remote = w->masked = w->bound = false;
+    if (fds > 1 && make_room(w, fds) != 0) {
+        free(w);
+        return NULL;
     }
     return w;
 }
@@ -56,13 +64,10 @@ static void unwatch(struct waiter *w)
 
 void waiter_destroy(struct waiter *w)
 {
-    int saved = errno;
-
     unwatch(w);
     if (w->fds != &w->single)
         free(w->fds);
-    list_append(&w->hub->spares, &w->link);
-    errno = saved;
+    list_prepend(&w->hub->spares, &w->link);
 }
 
 int waiter_watch(struct waiter *w, int fd, short events)
@@ -83,54 +88,74 @@ int waiter_watch(struct waiter *w, int fd, short events)
     return 0;
 }
 
-static void parked_change(struct hub *hub, int by)
+/* A foreign host hears when the first call parks, and when none is parked any more. */
+static void tell_host(struct hub *hub, size_t before)
 {
-    size_t before = hub->stats.waiting;
-
-    hub->stats.waiting += (size_t)by;
     if (hub->foreign != NULL && hub->foreign->waiting != NULL &&
         (before == 0) != (hub->stats.waiting == 0))
         hub->foreign->waiting(hub->foreign_data, hub->stats.waiting != 0);
 }
 
-/* Suspends, and takes back whatever was set up for the wait. */
-static void suspend(struct waiter *w, bool bound)
+static void enter(struct waiter *w, bool awaited)
 {
     struct hub *hub = w->hub;
-    bool awaited = bound || w->remote || w->fd_count > 0;
-    int error;
 
     list_append(&hub->waiters, &w->link);
     hub->masked += w->masked;
     hub->awaited += awaited;
     hub->stats.parked++;
-    parked_change(hub, 1);
-    error = hub->host->park(hub, w);
-    parked_change(hub, -1);
+    tell_host(hub, hub->stats.waiting++);
+}
+
+static void leave(struct waiter *w, bool awaited)
+{
+    struct hub *hub = w->hub;
+
+    tell_host(hub, hub->stats.waiting--);
     hub->masked -= w->masked;
     hub->awaited -= awaited;
     list_remove(&w->link);
+}
+
+/* Suspends, and takes back whatever was set up for the wait. */
+static void suspend(struct waiter *w)
+{
+    bool awaited = w->bound || w->remote || w->fd_count > 0;
+    struct hub *hub = w->hub;
+    int error;
+
+    enter(w, awaited);
+    error = hub->host->park(hub, w);
+    leave(w, awaited);
+    if (error == 0)
+        return;
+    w->cause = error == -1 ? WAKE_REFUSED : WAKE_FAILED;
+    w->error = error;
     if (error == -1) {
-        w->cause = WAKE_REFUSED;
         hub->stats.parked--;
         hub->stats.blocked++;
-    } else if (error != 0) {
-        w->cause = WAKE_FAILED;
-        w->error = error;
     }
+}
+
+/* -1: there is no memory for it. */
+static int set_timer(struct waiter *w, double deadline)
+{
+    w->timer = (struct timer){.at = deadline};
+    if (timers_add(&w->hub->timers, &w->timer) != 0)
+        return -1;
+    w->bound = true;
+    return 0;
 }
 
 enum wake waiter_park(struct waiter *w, double deadline)
 {
-    bool bound = deadline < (double)INFINITY;
-
     if (w->cause == WAKE_NONE) {
-        w->timer.at = deadline;
-        if (bound && timers_add(&w->hub->timers, &w->timer) != 0)
+        if (deadline < (double)INFINITY && set_timer(w, deadline) != 0)
             waiter_fail(w, ENOMEM);
         else
-            suspend(w, bound);
-        timers_remove(&w->hub->timers, &w->timer);
+            suspend(w);
+        if (w->bound)
+            timers_remove(&w->hub->timers, &w->timer);
     }
     unwatch(w);
     if (w->cause == WAKE_FAILED)

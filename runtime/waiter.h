@@ -28,23 +28,25 @@ enum wake {
     WAKE_REFUSED,  /* this flow cannot be suspended: block for real */
 };
 
+/* What every wait uses comes first: a wait for one descriptor touches two cache lines. */
 struct waiter {
-    struct green_parked parked; /* the host's */
+    struct list link; /* in hub->waiters, or hub->spares */
     struct hub *hub;
-    const char *call;   /* name of the call, for dumps */
-    struct list link;   /* in hub->waiters, or hub->spares */
-    enum wake cause;    /* what came first */
-    int error;          /* with WAKE_FAILED */
-    bool interruptible; /* a signal handler ends this call with EINTR, SA_RESTART or not */
-    bool restartable;   /* only one without SA_RESTART does */
-    bool remote;        /* another thread will wake it */
-    bool masked;        /* `mask` is in force during the wait */
-    sigset_t mask;
-    int own_fd; /* made for this wait, closed where nobody comes back from it; -1: none */
-    struct timer timer;
-    struct fd_wait *fds; /* NULL, &single, or an array of its own */
-    size_t fd_count, fd_capacity;
+    const char *call;    /* name of the call, for dumps */
+    struct fd_wait *fds; /* &single, or an array of its own */
+    unsigned fd_count, fd_capacity;
+    enum wake cause;        /* what came first */
+    int error;              /* with WAKE_FAILED */
+    int own_fd;             /* made for this wait, closed where nobody comes back; -1: none */
+    bool interruptible : 1; /* a signal handler ends this call with EINTR, SA_RESTART or not */
+    bool restartable : 1;   /* only one without SA_RESTART does */
+    bool remote : 1;        /* another thread will wake it */
+    bool masked : 1;        /* `mask` is in force during the wait */
+    bool bound : 1;         /* `timer` is in force during the wait */
     struct fd_wait single;
+    struct green_parked parked; /* the host's */
+    struct timer timer;
+    sigset_t mask;
 };
 
 /* For `fds` descriptors. NULL with ENOMEM. `call` must be static storage. */

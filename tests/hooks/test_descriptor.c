@@ -73,7 +73,7 @@ START_TEST(a_number_that_was_closed_out_of_sight_serves_again)
 
     green_join(green_spawn(nothing, NULL), NULL, -1); /* a hub */
     first = greenify_socket(AF_UNIX, SOCK_STREAM, 0);
-    ck_assert(descriptor_is_trusted(fdtable_find(&hub_current()->fds, first), first));
+    ck_assert(fd_entry_is_trusted(fdtable_find(&hub_current()->fds, first)));
     converse(listener, first);
     close(first);
     second = socket(AF_UNIX, SOCK_STREAM, 0);
@@ -195,6 +195,74 @@ START_TEST(closing_a_range_ends_the_waits_in_it)
 }
 END_TEST
 
+/* A connected stream, whose first end was born in a hook, waited once and was read to its end. */
+static void drain(int ends[2])
+{
+    int listener = listen_somewhere();
+    char two[2];
+
+    green_join(green_spawn(nothing, NULL), NULL, -1);
+    ends[0] = greenify_socket(AF_UNIX, SOCK_STREAM, 0);
+    ck_assert_int_eq(greenify_connect(ends[0], (struct sockaddr *)&address, address_size), 0);
+    ends[1] = accept(listener, NULL, NULL);
+    close(listener);
+    answer(ends[1], ends[0]);
+    ck_assert_int_eq(send(ends[1], "y", 1, 0), 1);
+    ck_assert_int_eq(greenify_recv(ends[0], two, 2, 0), 1);
+    ck_assert(fdtable_find(&hub_current()->fds, ends[0])->drained);
+}
+
+static unsigned long waits(void)
+{
+    struct green_hub_stats stats;
+
+    ck_assert_int_eq(green_hub_stats(&stats), 0);
+    return stats.parked;
+}
+
+START_TEST(what_was_read_to_its_end_is_waited_for_untried)
+{
+    unsigned long before;
+    int ends[2];
+    char c;
+
+    drain(ends);
+    before = waits();
+    ck_assert_int_eq(send(ends[1], "z", 1, 0), 1);
+    ck_assert_int_eq(greenify_read(ends[0], &c, 1), 1);
+    ck_assert_uint_eq(waits() - before, 1);
+    ck_assert_int_eq(send(ends[1], "zz", 2, 0), 2);
+    ck_assert_int_eq(greenify_recv(ends[0], &c, 1, MSG_PEEK), 1);
+    ck_assert_int_eq(greenify_recv(ends[0], &c, 1, 0), 1);
+    ck_assert_int_eq(greenify_recv(ends[0], &c, 1, 0), 1);
+    ck_assert_uint_eq(waits() - before, 1); /* each got all that it asked for */
+    close(ends[1]);
+    ck_assert_int_eq(greenify_recv(ends[0], &c, 1, 0), 0);
+    greenify_close(ends[0]);
+}
+END_TEST
+
+START_TEST(a_drained_stream_that_waits_no_more_is_tried)
+{
+    int ends[2], two = 2, one = 1;
+    char c;
+
+    drain(ends);
+    ck_assert_int_eq(greenify_ioctl(ends[0], FIONBIO, &one), 0);
+    ck_assert_int_eq(send(ends[1], "z", 1, 0), 1);
+    ck_assert_int_eq(greenify_recv(ends[0], &c, 1, 0), 1);
+    ck_assert_int_eq(receive_error(ends[0]), EAGAIN);
+    close(ends[1]);
+    greenify_close(ends[0]);
+
+    drain(ends); /* the kernel would not report less than two bytes as readable */
+    ck_assert_int_eq(greenify_setsockopt(ends[0], SOL_SOCKET, SO_RCVLOWAT, &two, sizeof two), 0);
+    ck_assert(!fdtable_find(&hub_current()->fds, ends[0])->drained);
+    close(ends[1]);
+    greenify_close(ends[0]);
+}
+END_TEST
+
 int main(void)
 {
     const TTest *const tests[] = {
@@ -203,6 +271,8 @@ int main(void)
         hooked_changes_are_heeded,
         what_a_vforked_child_closes_is_waited_for_on,
         closing_a_range_ends_the_waits_in_it,
+        what_was_read_to_its_end_is_waited_for_untried,
+        a_drained_stream_that_waits_no_more_is_tried,
     };
 
     return run_suite("descriptor", tests, sizeof tests / sizeof tests[0]);

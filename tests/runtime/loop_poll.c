@@ -74,7 +74,7 @@ static bool loop_run(struct loop *base, bool wait, bool held)
     if (poll(fds, count, milliseconds(loop->deadline, wait && held)) > 0)
         for (nfds_t i = 0; i < count; i++)
             if (fds[i].revents != 0)
-                loop->wanted[fds[i].fd] = hub_ready(base->hub, fds[i].fd, fds[i].revents);
+                loop->wanted[fds[i].fd] = hub_ready(base->hub, fds[i].fd, fds[i].revents).open;
     return held;
 }
 

@@ -70,15 +70,15 @@ START_TEST(only_those_are_woken_whose_events_came)
     ck_assert_int_eq(watched_fd, 5);
     ck_assert_int_eq(watched_events, POLLIN | POLLOUT);
     ck_assert_int_eq(add(2, 6, POLLIN), 0);
-    ck_assert_int_eq(fdtable_ready(&table, 5, POLLOUT), POLLIN); /* what is still waited for */
+    ck_assert_int_eq(fdtable_ready(&table, 5, POLLOUT).open, POLLIN); /* what is still waited for */
     ck_assert_int_eq(waiters[0].cause, WAKE_NONE);
     ck_assert_int_eq(waiters[1].cause, WAKE_READY);
     ck_assert_int_eq(waiters[2].cause, WAKE_NONE);
-    ck_assert_int_eq(fdtable_ready(&table, 5, POLLHUP), 0);
+    ck_assert_int_eq(fdtable_ready(&table, 5, POLLHUP).open, 0);
     ck_assert_int_eq(waiters[0].cause, WAKE_READY);
     for (int i = 0; i < 3; i++)
         fdtable_remove(&waits[i]);
-    ck_assert_int_eq(fdtable_ready(&table, 5, POLLIN), 0);
+    ck_assert_int_eq(fdtable_ready(&table, 5, POLLIN).open, 0);
     fdtable_finish(&table);
 }
 END_TEST
@@ -172,7 +172,7 @@ START_TEST(what_is_not_there_is_passed_over)
     fdtable_close(&table, -1);
     fdtable_close(&table, 123456);
     fdtable_retry(&table, -1);
-    ck_assert_int_eq(fdtable_ready(&table, 123456, POLLIN), 0);
+    ck_assert_int_eq(fdtable_ready(&table, 123456, POLLIN).open, 0);
     errno = 0;
     ck_assert_int_eq(add(0, -1, POLLIN), -1);
     ck_assert_int_eq(errno, EBADF);
@@ -188,7 +188,7 @@ START_TEST(a_watch_that_fails_leaves_nobody_behind)
     ck_assert_int_eq(add(0, 3, POLLIN), -1);
     ck_assert_int_eq(errno, ENOSPC);
     watch_fails = false;
-    ck_assert_int_eq(fdtable_ready(&table, 3, POLLIN), 0);
+    ck_assert_int_eq(fdtable_ready(&table, 3, POLLIN).open, 0);
     ck_assert_int_eq(waiters[0].cause, WAKE_NONE);
     fdtable_finish(&table);
 }
