@@ -14,7 +14,7 @@
 
 enum {
     PAGE = 1 << 12,   /* what holes consist of, nearly everywhere */
-    BEHIND = 1 << 23, /* so many bytes later the disk is told to write them */
+    BEHIND = 1 << 21, /* so many bytes later the disk is told to write them */
 };
 
 static uint64_t smaller(uint64_t a, uint64_t b)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * Writing what a recipe says. Of a large file each chunk that is summed is a job, and two threads
+ * Writing what a recipe says. Of a large file some chunks that are summed are a job, and two threads
  * share the jobs: while one is in the kernel with the file, the other one reads and sums. A file
  * system that can share blocks does not copy at all.
  */
@@ -26,6 +26,7 @@ enum {
     MOST_PART = 1 << 19,
     LEAST_PART = 1 << 16,
     PARTS = 1 << 6,
+    WORTH_JOB = 1 << 20, /* bytes: where two jobs meet, a page is written twice */
 };
 
 struct jobs {
@@ -58,6 +59,9 @@ static void share_jobs(struct jobs *jobs)
         return;
     }
     jobs->chunks = jobs->threads == 1 ? jobs->sum->count : 1;
+    while (jobs->chunks * THREADS < jobs->sum->count &&
+           sum_chunk_start(jobs->sum, jobs->chunks) < WORTH_JOB)
+        jobs->chunks *= 2;
     jobs->count = jobs->sum->count / jobs->chunks + jobs->work.sums_input;
 }
 
