@@ -2,7 +2,8 @@
  *
  * Checksums of a whole file. It is cut into equal chunks, each is summed by XXH3, and the sums of
  * the chunks are summed again: so the chunks can be summed by several threads, and where two files
- * differ the chunk can be named.
+ * differ the chunk can be named. No byte is left out, and no sum is put off, though reading is most
+ * of the work where blocks are shared: nothing else tells that a file is the one that was patched.
  */
 #ifndef PATCHER_SUM_H
 #define PATCHER_SUM_H
