@@ -106,6 +106,28 @@ static PyObject *driver_read_and_call(PyObject *module, PyObject *arguments)
     return PyErr_SetFromErrno(error_type);
 }
 
+/* After an error calls Python to describe it, whatever comes of that. */
+static PyObject *driver_read_and_describe(PyObject *module, PyObject *arguments)
+{
+    char buffer[64];
+    PyObject *describe, *result;
+    ssize_t count;
+    int fd;
+
+    (void)module;
+    if (!PyArg_ParseTuple(arguments, "iO", &fd, &describe))
+        return NULL;
+    count = read_released(fd, buffer, sizeof buffer);
+    if (count >= 0)
+        return PyBytes_FromStringAndSize(buffer, count);
+    result = PyObject_CallNoArgs(describe);
+    if (result == NULL)
+        PyErr_Clear();
+    Py_XDECREF(result);
+    errno = EIO;
+    return PyErr_SetFromErrno(error_type);
+}
+
 /* The array is on the stack of the greenlet, at addresses that other greenlets use meanwhile. */
 static PyObject *driver_poll(PyObject *module, PyObject *arguments)
 {
@@ -221,6 +243,7 @@ static PyMethodDef methods[] = {
     {"read_or_none", driver_read_or_none, METH_O, "None where it fails"},
     {"read_and_part", driver_read_and_part, METH_VARARGS, "reads another descriptor on failure"},
     {"read_and_call", driver_read_and_call, METH_VARARGS, "calls back on failure"},
+    {"read_and_describe", driver_read_and_describe, METH_VARARGS, "calls on failure, ignores it"},
     {"poll", driver_poll, METH_VARARGS, "(count, revents, revents) for two descriptors"},
     {"reader", driver_reader, METH_O, "an iterator over what can be read"},
     {"lock", driver_lock, METH_NOARGS, "locks the recursive mutex; its status"},

@@ -98,8 +98,8 @@ class Thrown(BridgeTest):
         self.assertEqual(type(self.caught(body, throw=Mine)), Mine)
         self.assertEqual(handled, [])
 
-    def test_in_a_callback(self):
-        """Where the C function calls back first, it arrives there, and the module passes it on."""
+    def test_behind_a_callback(self):
+        """What the C function calls first is none of its caller's code."""
         out, _ = self.pipe()
         thrown, lines = Mine(), []
 
@@ -107,7 +107,17 @@ class Thrown(BridgeTest):
             lines.append("ran")
 
         self.assertIs(self.caught(driver.read_and_call, out, callback, throw=thrown), thrown)
-        self.assertEqual(lines, [])
+        self.assertEqual(lines, ["ran"])
+
+    def test_behind_python_code_whose_exceptions_are_ignored(self):
+        """As when psycopg2 has Python decode the message of libpq."""
+        out, _ = self.pipe()
+        thrown = Mine()
+
+        def describe():
+            return "description"
+
+        self.assertIs(self.caught(driver.read_and_describe, out, describe, throw=thrown), thrown)
 
     def test_in_a_generator(self):
         out, _ = self.pipe()

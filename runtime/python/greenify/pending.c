@@ -11,7 +11,7 @@ struct pending {
     struct pending *next;
     PyObject *greenlet;
     PyObject *exception;
-    PyObject *frame;   /* the innermost one, or NULL */
+    PyObject *frame;   /* that of the code that called */
     PyObject *opcodes; /* its own f_trace_opcodes */
 };
 
@@ -39,8 +39,6 @@ static struct pending **find(struct pending_list *list, const PyObject *greenlet
  * behind the `with` block that the exception belongs to. */
 static void trace_instructions(struct pending *pending)
 {
-    if (pending->frame == NULL)
-        return;
     pending->opcodes = PyObject_GetAttrString(pending->frame, "f_trace_opcodes");
     if (pending->opcodes == NULL ||
         PyObject_SetAttrString(pending->frame, "f_trace_opcodes", Py_True) != 0)
@@ -63,7 +61,7 @@ static PyObject *take(struct pending **place)
     *place = pending->next;
     trace_instructions_as_before(pending);
     Py_XDECREF(pending->opcodes);
-    Py_XDECREF(pending->frame);
+    Py_DECREF(pending->frame);
     Py_DECREF(pending->greenlet);
     free(pending);
     return exception;
@@ -226,7 +224,7 @@ static int trace(PyObject *argument, PyFrameObject *frame, int what, PyObject *a
     struct pending **place = find(list, current);
 
     Py_XDECREF(current);
-    if (*place == NULL || ends_iteration(what, arg))
+    if (*place == NULL || (*place)->frame != (PyObject *)frame || ends_iteration(what, arg))
         return forward(list, argument, frame, what, arg);
     uninstall(list);
     raise_instead(take(place), what == PyTrace_EXCEPTION ? PyTuple_GET_ITEM(arg, 1) : NULL, frame);

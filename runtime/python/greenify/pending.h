@@ -2,9 +2,11 @@
  *
  * Exceptions that were thrown into greenlets while these waited inside a C library. The library
  * only learns of an errno, and its Python module makes of that what it likes; the instance itself
- * has to arrive in the greenlet. So until the greenlet executes Python code again, a trace function
- * is set that raises the instance at the first event: in place of the exception that the module
- * raised, or behind the call, when the module swallowed the error.
+ * has to arrive in the greenlet. So until the Python code that called goes on, a trace function is
+ * set that raises the instance there, at the first event: in place of the exception that the module
+ * raised, or behind the call, when the module swallowed the error. What the module itself calls
+ * before, to decode a message of the library for example, runs as usual: the module might ignore
+ * what was raised there.
  *
  *      thrown in -> pending_add ... C library fails ... module raises its own -> event -> instance
  *
