@@ -6,19 +6,16 @@
  */
 #include "green.h"
 #include "hook_table.h"
-#include "loaded.h"
+#include "library.h"
 #include "relocation.h"
 
 #include <dlfcn.h>
 #include <errno.h>
-#include <link.h>
 #include <pthread.h>
-#include <stdbool.h>
-#include <stdint.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/mman.h>
-#include <unistd.h>
+#include <sys/single_threaded.h>
+#include <time.h>
 
 /* One slot and what it held before. */
 struct slot {
@@ -38,83 +35,7 @@ struct redirection {
 static struct redirection *redirections;
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 
-/* --- a loaded library ------------------------------------------------------------------------- */
-
-/* What the loader mapped; addresses are those of this process. */
-struct library {
-    const char *wanted; /* by the caller */
-    const char *path;
-    struct loaded object;
-    uintptr_t relro_start, relro_end;       /* made read-only after relocation */
-    uintptr_t writable_start, writable_end; /* from the first writable segment to the last */
-};
-
-static bool is_same_file(const char *a, const char *b)
-{
-    char *resolved_a = realpath(a, NULL), *resolved_b = realpath(b, NULL);
-    bool same = resolved_a != NULL && resolved_b != NULL && strcmp(resolved_a, resolved_b) == 0;
-
-    free(resolved_a);
-    free(resolved_b);
-    return same;
-}
-
-/* A name with a slash is a path, any other the last part of one. */
-static bool is_wanted(const char *wanted, const char *path)
-{
-    if (path == NULL || path[0] == '\0')
-        return false;
-    if (strchr(wanted, '/') == NULL)
-        return strcmp(wanted, loaded_base_name(path)) == 0;
-    return strcmp(wanted, path) == 0 || is_same_file(wanted, path);
-}
-
-static void note_segment(struct library *library, const ElfW(Phdr) * segment)
-{
-    uintptr_t start = library->object.base + segment->p_vaddr, end = start + segment->p_memsz;
-
-    if (segment->p_type == PT_DYNAMIC)
-        library->object.dynamic = (const ElfW(Dyn) *)start;
-    if (segment->p_type == PT_GNU_RELRO) {
-        library->relro_start = start;
-        library->relro_end = end;
-    }
-    if (segment->p_type == PT_LOAD && (segment->p_flags & PF_W) != 0) {
-        if (library->writable_start == 0)
-            library->writable_start = start;
-        library->writable_end = end;
-    }
-}
-
-static int find(struct dl_phdr_info *info, size_t size, void *found)
-{
-    struct library *library = found;
-
-    (void)size;
-    if (!is_wanted(library->wanted, info->dlpi_name))
-        return 0;
-    library->object.base = info->dlpi_addr;
-    library->path = info->dlpi_name;
-    for (int i = 0; i < info->dlpi_phnum; i++)
-        note_segment(library, &info->dlpi_phdr[i]);
-    return library->object.dynamic != NULL;
-}
-
-/* --- writing slots ---------------------------------------------------------------------------- */
-
-static bool is_relro(const struct library *library, const uintptr_t *place)
-{
-    return (uintptr_t)place >= library->relro_start && (uintptr_t)place < library->relro_end;
-}
-
-/* The loader protects whole pages only, so the end is rounded down. */
-static int relro_protect(const struct library *library, int protection)
-{
-    uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
-    uintptr_t start = library->relro_start & -page, end = library->relro_end & -page;
-
-    return start < end ? mprotect((void *)start, end - start, protection) : 0;
-}
+/* --- the slots of a library ------------------------------------------------------------------- */
 
 static int keep(struct redirection *redirection, uintptr_t *place, uintptr_t after)
 {
@@ -131,95 +52,138 @@ static int keep(struct redirection *redirection, uintptr_t *place, uintptr_t aft
     return 0;
 }
 
-static bool writes_address(const ElfW(Rela) * entry)
+static bool writes_address(unsigned type)
 {
-    unsigned type = (unsigned)ELF64_R_TYPE(entry->r_info);
-
     return type == RELOCATION_JUMP_SLOT || type == RELOCATION_GLOB_DAT ||
            type == RELOCATION_ABSOLUTE;
 }
 
-/* Lists every slot of an imported function that has a hook. */
-static int list_slots(const struct library *library, int table, struct redirection *redirection)
+/* A weak function that nobody defines stays away. And a pointer in the program's own data may have
+ * another value by now: that is left alone. */
+static bool is_as_bound(const struct library *library, const ElfW(Rela) * entry,
+                        const uintptr_t *place, const char *name)
 {
-    const struct loaded *object = &library->object;
+    if (*place == 0)
+        return false;
+    return ELF64_R_TYPE(entry->r_info) != RELOCATION_ABSOLUTE ||
+           library_has_relro(library, place) ||
+           *place == (uintptr_t)dlsym(RTLD_DEFAULT, name) + (uintptr_t)entry->r_addend;
+}
 
-    for (size_t i = 0; i < object->tables[table].count; i++) {
-        const ElfW(Rela) *entry = &object->tables[table].entries[i];
-        uintptr_t *place = (uintptr_t *)(object->base + entry->r_offset);
-        const char *name;
-        void *hook;
+/* Lists the slot of an imported function that has a hook. */
+static int list_slot(const struct library *library, const ElfW(Rela) * entry,
+                     struct redirection *redirection)
+{
+    uintptr_t *place = (uintptr_t *)(library->object.base + entry->r_offset);
+    const char *name;
+    uintptr_t hook;
 
-        if (!writes_address(entry) || (uintptr_t)place < library->writable_start ||
-            (uintptr_t)place >= library->writable_end)
-            continue;
-        name = loaded_import(object, ELF64_R_SYM(entry->r_info));
-        hook = name != NULL ? hook_table_find(name) : NULL;
-        if (hook != NULL && *place != (uintptr_t)hook + (uintptr_t)entry->r_addend &&
-            keep(redirection, place, (uintptr_t)hook + (uintptr_t)entry->r_addend) != 0)
-            return -1;
-    }
+    if (!writes_address((unsigned)ELF64_R_TYPE(entry->r_info)) ||
+        !library_has_writable(library, place))
+        return 0;
+    name = loaded_import(&library->object, ELF64_R_SYM(entry->r_info));
+    hook = name != NULL ? (uintptr_t)hook_table_find(name) : 0;
+    if (hook == 0 || *place == hook + (uintptr_t)entry->r_addend ||
+        !is_as_bound(library, entry, place, name))
+        return 0;
+    return keep(redirection, place, hook + (uintptr_t)entry->r_addend);
+}
+
+static int list_slots(const struct library *library, struct redirection *redirection)
+{
+    for (int table = 0; table < 2; table++)
+        for (size_t i = 0; i < library->object.tables[table].count; i++)
+            if (list_slot(library, &library->object.tables[table].entries[i], redirection) != 0)
+                return -1;
     return 0;
 }
+
+/* Another thread may have written some meanwhile. */
+static void drop_written(struct redirection *redirection)
+{
+    size_t kept = 0;
+
+    for (size_t i = 0; i < redirection->count; i++)
+        if (*redirection->slots[i].place != redirection->slots[i].after)
+            redirection->slots[kept++] = redirection->slots[i];
+    redirection->count = kept;
+}
+
+/* --- writing ---------------------------------------------------------------------------------- */
 
 static bool touches_relro(const struct library *library, const struct redirection *redirection)
 {
     for (size_t i = 0; i < redirection->count; i++)
-        if (is_relro(library, redirection->slots[i].place))
+        if (library_has_relro(library, redirection->slots[i].place))
             return true;
     return false;
 }
 
 /* Other threads may be calling through these slots: each changes in one store. */
+static void store(const struct redirection *redirection)
+{
+    for (size_t i = 0; i < redirection->count; i++)
+        __atomic_store_n(redirection->slots[i].place, redirection->slots[i].after,
+                         __ATOMIC_RELEASE);
+}
+
+/* Not what somebody else wrote after us. */
+static void store_back(const struct redirection *redirection)
+{
+    for (size_t i = 0; i < redirection->count; i++) {
+        uintptr_t expected = redirection->slots[i].after;
+
+        (void)__atomic_compare_exchange_n(redirection->slots[i].place, &expected,
+                                          redirection->slots[i].before, false, __ATOMIC_RELEASE,
+                                          __ATOMIC_RELAXED);
+    }
+}
+
+/* Where the pages cannot be protected again they are as they were before. */
 static int write_slots(const struct library *library, const struct redirection *redirection,
-                       bool back)
+                       void (*how)(const struct redirection *redirection))
 {
     bool relro = touches_relro(library, redirection);
 
-    if (relro && relro_protect(library, PROT_READ | PROT_WRITE) != 0)
+    if (relro && library_protect(library, PROT_READ | PROT_WRITE) != 0)
         return -1;
-    for (size_t i = 0; i < redirection->count; i++) {
-        const struct slot *slot = &redirection->slots[i];
-
-        if (!back || *slot->place == slot->after) /* else somebody wrote it after us */
-            __atomic_store_n(slot->place, back ? slot->before : slot->after, __ATOMIC_RELEASE);
-    }
-    return relro ? relro_protect(library, PROT_READ) : 0;
+    how(redirection);
+    if (!relro || library_protect(library, PROT_READ) == 0)
+        return 0;
+    store_back(redirection);
+    return -1;
 }
 
-/* --- the interface ---------------------------------------------------------------------------- */
-
-/* The hooks themselves call what these import; libgreen may bear any file name. */
-static bool is_own_ground(const struct library *library)
+/* Before the first call through it a slot leads back into its own library, to the loader. */
+static bool has_unbound(const struct library *library, const struct redirection *redirection)
 {
-    Dl_info self;
-
-    return loaded_is_ground(loaded_base_name(library->path)) ||
-           (dladdr((void *)green_patch_loaded, &self) != 0 &&
-            (ElfW(Addr))self.dli_fbase == library->object.base);
+    for (size_t i = 0; i < redirection->count; i++)
+        if (redirection->slots[i].before >= library->start &&
+            redirection->slots[i].before < library->end)
+            return true;
+    return false;
 }
 
-static int locate(const char *name, struct library *library)
+/* A thread that made its first call through a slot just before we wrote it is still in the loader,
+ * and writes it once more. Such slots are in no read-only pages. */
+static void settle(const struct library *library, const struct redirection *redirection)
 {
-    *library = (struct library){.wanted = name};
-    if (name == NULL || name[0] == '\0') {
-        errno = EINVAL;
-        return -1;
+    const struct timespec moment = {0, 1000000};
+
+    if (__libc_single_threaded || !has_unbound(library, redirection))
+        return;
+    for (int i = 0; i < 3; i++) {
+        nanosleep(&moment, NULL);
+        for (size_t k = 0; k < redirection->count; k++) {
+            const struct slot *slot = &redirection->slots[k];
+
+            if (__atomic_load_n(slot->place, __ATOMIC_RELAXED) != slot->after)
+                __atomic_store_n(slot->place, slot->after, __ATOMIC_RELEASE);
+        }
     }
-    if (dl_iterate_phdr(find, library) == 0) {
-        errno = ENOENT;
-        return -1;
-    }
-    if (is_own_ground(library)) {
-        errno = EPERM;
-        return -1;
-    }
-    if (!loaded_read(&library->object, library->object.base, library->object.dynamic)) {
-        errno = ENOEXEC;
-        return -1;
-    }
-    return 0;
 }
+
+/* --- records ---------------------------------------------------------------------------------- */
 
 static void redirection_destroy(struct redirection *redirection)
 {
@@ -228,46 +192,56 @@ static void redirection_destroy(struct redirection *redirection)
     free(redirection);
 }
 
-/* With the lock held. */
-static int redirect(const struct library *library)
+static bool is_of(const struct redirection *redirection, const struct library *library)
 {
-    struct redirection *redirection = calloc(1, sizeof *redirection);
-    int count;
+    return redirection->base == library->object.base &&
+           redirection->dynamic == library->object.dynamic;
+}
 
-    if (redirection == NULL)
-        return -1;
-    redirection->base = library->object.base;
-    redirection->dynamic = library->object.dynamic;
-    if (list_slots(library, 0, redirection) != 0 || list_slots(library, 1, redirection) != 0 ||
-        write_slots(library, redirection, false) != 0) {
+/* A newcomer at the address of a library that was unloaded has nothing in its slots that we wrote.
+ */
+static bool is_true(const struct redirection *redirection, const struct library *library)
+{
+    for (size_t i = 0; i < redirection->count; i++)
+        if (library_has_writable(library, redirection->slots[i].place) &&
+            *redirection->slots[i].place == redirection->slots[i].after)
+            return true;
+    return false;
+}
+
+/* Of libraries that were unloaded. */
+static void drop_old(const struct library *library)
+{
+    struct redirection **link = &redirections;
+
+    while (*link != NULL) {
+        struct redirection *redirection = *link;
+
+        if (is_of(redirection, library)
+                ? is_true(redirection, library)
+                : library_is_loaded(redirection->base, redirection->dynamic)) {
+            link = &redirection->next;
+            continue;
+        }
+        *link = redirection->next;
         redirection_destroy(redirection);
-        return -1;
     }
-    count = (int)redirection->count;
-    if (count == 0) {
-        redirection_destroy(redirection);
+}
+
+/* With the lock held, as the next. Keeps the record, unless nothing was written. */
+static int redirect(const struct library *library, struct redirection *redirection)
+{
+    drop_written(redirection);
+    if (redirection->count == 0)
         return 0;
-    }
+    if (write_slots(library, redirection, store) != 0)
+        return -1;
+    settle(library, redirection);
     redirection->next = redirections;
     redirections = redirection;
-    return count;
+    return (int)redirection->count;
 }
 
-int green_patch_loaded(const char *name)
-{
-    struct library library;
-    int count;
-
-    if (locate(name, &library) != 0)
-        return -1;
-    pthread_mutex_lock(&lock);
-    count = redirect(&library);
-    pthread_mutex_unlock(&lock);
-    return count;
-}
-
-/* With the lock held. A record of a library that was unloaded since matches nothing that is loaded,
- * or a newcomer at its address whose slots do not hold what was written. */
 static int take_back(const struct library *library)
 {
     struct redirection **link = &redirections;
@@ -276,12 +250,11 @@ static int take_back(const struct library *library)
     while (*link != NULL) {
         struct redirection *redirection = *link;
 
-        if (redirection->base != library->object.base ||
-            redirection->dynamic != library->object.dynamic) {
+        if (!is_of(redirection, library)) {
             link = &redirection->next;
             continue;
         }
-        if (write_slots(library, redirection, true) != 0)
+        if (write_slots(library, redirection, store_back) != 0)
             return -1;
         count += (int)redirection->count;
         *link = redirection->next;
@@ -290,15 +263,46 @@ static int take_back(const struct library *library)
     return count;
 }
 
+/* --- the interface ---------------------------------------------------------------------------- */
+
+/* The loader's lock is taken before ours, never after it: constructors may call this with it. */
+int green_patch_loaded(const char *name)
+{
+    struct redirection *redirection;
+    struct library library;
+    int count = -1;
+
+    if (library_hold(&library, name) != 0)
+        return -1;
+    redirection = calloc(1, sizeof *redirection);
+    if (redirection == NULL)
+        goto out;
+    redirection->base = library.object.base;
+    redirection->dynamic = library.object.dynamic;
+    if (list_slots(&library, redirection) == 0) {
+        pthread_mutex_lock(&lock);
+        drop_old(&library);
+        count = redirect(&library, redirection);
+        pthread_mutex_unlock(&lock);
+    }
+    if (count <= 0)
+        redirection_destroy(redirection);
+out:
+    library_release(&library);
+    return count;
+}
+
 int green_unpatch_loaded(const char *name)
 {
     struct library library;
     int count;
 
-    if (locate(name, &library) != 0)
+    if (library_hold(&library, name) != 0)
         return -1;
     pthread_mutex_lock(&lock);
+    drop_old(&library);
     count = take_back(&library);
     pthread_mutex_unlock(&lock);
+    library_release(&library);
     return count;
 }
