@@ -12,6 +12,7 @@
 #include "io/file.h"
 #include "io/sealed.h"
 #include "loader/runpath.h"
+#include "slots.h"
 #include "undo.h"
 
 #include <inttypes.h>
@@ -106,8 +107,7 @@ static bool check_overlay(const struct image *image, const struct patch_options 
     if (options->allow_overlay || end == image->size)
         return true;
     /* Some tools pad the end of a file with zeros; nothing could look for those. */
-    if (image->size - end < PADDING &&
-        image_zeros(image, end, image->size) == image->size - end)
+    if (image->size - end < PADDING && image_zeros(image, end, image->size) == image->size - end)
         return true;
     return error_set_at(error, PATCH_OVERLAY, "", end,
                         "%" PRIu64 " bytes stand behind all that the headers describe",
@@ -274,88 +274,21 @@ static bool edit_gnu_hash(const struct image *image, const struct renamed *list,
     return done;
 }
 
-/* One of several DT_NULL, so that the last still ends the table; NULL when none is left. */
-static const Elf64_Dyn *take_spare(const struct image *image, struct plan *plan)
-{
-    size_t at = image->dynamic_count + plan->spare_used;
-
-    if (at + 1 >= image->dynamic_capacity || image->dynamic[at + 1].d_tag != DT_NULL)
-        return NULL;
-    plan->spare_used++;
-    return &image->dynamic[at];
-}
-
-static bool edit_dynamic(const struct image *image, const Elf64_Dyn *slot, int64_t tag,
-                         uint64_t value, struct plan *plan, struct patch_error *error)
-{
-    uint64_t offset = image_dynamic_offset(image, slot);
-
-    return edits_add_member(image, plan, offset, CODEC_D_TAG, (uint64_t)tag, error) &&
-           edits_add_member(image, plan, offset, CODEC_D_VAL, value, error);
-}
-
 static bool edit_runpath(const struct image *image, const struct patch_options *options,
                          struct strings *strings, struct plan *plan, struct patch_error *error)
 {
-    const Elf64_Dyn *slot = runpath_entry(image);
-    int64_t tag = slot != NULL ? slot->d_tag : DT_RUNPATH;
+    const Elf64_Dyn *entry = runpath_entry(image);
     uint32_t name = 0;
 
     if (!runpath_wanted(image, options))
         return true;
-    if (slot == NULL)
-        slot = take_spare(image, plan);
-    if (slot == NULL)
-        return error_set_at(error, PATCH_NO_DYNAMIC_SLOT, ".dynamic",
-                            image_dynamic_offset(image, &image->dynamic[image->dynamic_count]),
-                            "no spare DT_NULL to make room for DT_RUNPATH");
     char *value = runpath_value(image, options);
     bool added = value != NULL ? add_string(strings, "", value, &name, error) : error_memory(error);
     free(value);
-    return added && edit_dynamic(image, slot, tag, name, plan, error);
-}
-
-static bool is_hint(const struct image *image, const Elf64_Dyn *entry)
-{
-    (void)image;
-    (void)entry;
-    return true;
-}
-
-/* DT_FLAGS asks for nothing but to bind at once, and DT_FLAGS_1 asks for that too. */
-static bool is_said_twice(const struct image *image, const Elf64_Dyn *entry)
-{
-    const Elf64_Dyn *flags = image_dynamic(image, DT_FLAGS_1);
-
-    return entry->d_un.d_val == DF_BIND_NOW && flags != NULL && (flags->d_un.d_val & DF_1_NOW) != 0;
-}
-
-/* A slot of .dynamic for one more DT_NEEDED: a spare one, or one that the loader does not need. */
-static bool edit_needed(const struct image *image, uint32_t name, struct plan *plan,
-                        struct patch_error *error)
-{
-    static const struct {
-        int64_t tag;
-        const char *name;
-        bool (*serves)(const struct image *image, const Elf64_Dyn *entry);
-    } others[] = {{DT_RELACOUNT, "DT_RELACOUNT", is_hint},
-                  {DT_RELCOUNT, "DT_RELCOUNT", is_hint},
-                  {DT_FLAGS, "DT_FLAGS", is_said_twice}};
-    const Elf64_Dyn *slot = take_spare(image, plan);
-
-    if (slot != NULL)
-        plan->needed_slot = "spare";
-    for (size_t i = 0; slot == NULL && i < sizeof(others) / sizeof(others[0]); i++) {
-        slot = image_dynamic(image, others[i].tag);
-        if (slot != NULL && !others[i].serves(image, slot))
-            slot = NULL;
-        plan->needed_slot = others[i].name;
-    }
-    if (slot == NULL)
-        return error_set_at(error, PATCH_NO_DYNAMIC_SLOT, ".dynamic",
-                            image_dynamic_offset(image, &image->dynamic[image->dynamic_count]),
-                            "no spare DT_NULL and no DT_RELACOUNT to make room for DT_NEEDED");
-    return edit_dynamic(image, slot, DT_NEEDED, name, plan, error);
+    if (!added)
+        return false;
+    return entry != NULL ? slots_set(image, entry, entry->d_tag, name, plan, error)
+                         : slots_use(image, DT_RUNPATH, name, "DT_RUNPATH", plan, NULL, error);
 }
 
 /* --- the new bytes -----------------------------------------------------------------------------
@@ -451,7 +384,7 @@ static bool make(const struct image *image, const struct imports *imports,
     plan->needed_slot = imports->pending > 0 || imports->runtime_needed ? "present" : "";
     if (imports->pending > 0 && !imports->runtime_needed &&
         (!add_string(strings, "", options->runtime, &runtime, error) ||
-         !edit_needed(image, runtime, plan, error)))
+         !slots_use(image, DT_NEEDED, runtime, "DT_NEEDED", plan, &plan->needed_slot, error)))
         return false;
     if (!edit_runpath(image, options, strings, plan, error))
         return false;

@@ -27,6 +27,7 @@ struct plan {
     uint8_t *tail;     /* what stands behind the old strings: all that layout_area() counts */
     size_t tail_size;
     size_t spare_used;       /* DT_NULL entries that are taken */
+    size_t dispensable_used; /* rows of the other slots that were looked at */
     const char *needed_slot; /* as in struct patch_report */
 };
 

@@ -64,18 +64,16 @@ static bool is_dispensable(const struct image *image, const Elf64_Dyn *entry)
             (flags->d_un.d_val & DF_1_NOW) != 0);
 }
 
-/* A spare entry or a dispensable one became the need of the runtime; a spare entry may also be a
- * new DT_RUNPATH. */
+/* A spare entry or a dispensable one became the need of the runtime, or a new DT_RUNPATH. */
 static bool check_new_entry(struct proof *proof, size_t index)
 {
     const Elf64_Dyn *was = &proof->before->dynamic[index];
     const Elf64_Dyn *is = &proof->after->dynamic[index];
     const char *value = image_string(proof->after, is->d_un.d_val);
-    bool spare = was->d_tag == DT_NULL;
 
-    if (!spare && !is_dispensable(proof->before, was))
+    if (was->d_tag != DT_NULL && !is_dispensable(proof->before, was))
         return wrong_entry(proof, index, "another tag than before");
-    if (value == NULL || (is->d_tag != DT_NEEDED && !(spare && is->d_tag == DT_RUNPATH)))
+    if (value == NULL || (is->d_tag != DT_NEEDED && is->d_tag != DT_RUNPATH))
         return wrong_entry(proof, index, "neither the runtime nor a run path");
     if (is->d_tag == DT_NEEDED &&
         strcmp(file_base_name(value), file_base_name(proof->options->runtime)) != 0)
