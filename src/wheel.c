@@ -112,18 +112,22 @@ static unsigned promised_glibc(const char *tags)
 
 static bool judge_tags(struct wheel *wheel)
 {
+    return strstr(wheel->list.tags, "musllinux") == NULL ||
+           wheel_refuse(&wheel->error, PATCH_PACKAGE, "it is for musl, the runtime for glibc");
+}
+
+/* Tells that the wheel promises more than the runtime that was put in. */
+static void compare_tags(const struct wheel *wheel)
+{
     unsigned promised = promised_glibc(wheel->list.tags);
     unsigned major = 0;
     unsigned minor = 0;
 
-    if (strstr(wheel->list.tags, "musllinux") != NULL)
-        return wheel_refuse(&wheel->error, PATCH_PACKAGE, "it is for musl, the runtime for glibc");
     if (sscanf(gnu_get_libc_version(), "%3u.%3u", &major, &minor) == 2 && promised != 0 &&
         promised < major * 1000 + minor && wheel->settings->verbosity >= 0)
         message(wheel->input,
                 "its tag promises to work with glibc %u.%u, this runtime may need %u.%u",
                 promised / 1000, promised % 1000, major, minor);
-    return true;
 }
 
 /* --- the new wheel ---------------------------------------------------------------------------- */
@@ -203,6 +207,7 @@ static void report_made(struct report *report, const struct wheel *wheel)
 {
     const struct wheel_copy *copy = &wheel->copy;
 
+    compare_tags(wheel);
     report_line(report, "%s -> %s: %zu librar%s %s", wheel->input, wheel->target, copy->count,
                 copy->count == 1 ? "y" : "ies",
                 wheel->settings->dry_run ? "would be patched" : "patched");
@@ -226,6 +231,19 @@ static void begin_report(struct wheel *wheel)
     report_put(report, report->root, "files", json_array());
 }
 
+static void tell_nothing(const struct wheel *wheel)
+{
+    size_t refused = wheel->copy.refusals.total;
+
+    if (refused > 0)
+        message(wheel->input,
+                "nothing to write: %zu librar%s refused, and no other has anything to do", refused,
+                refused == 1 ? "y was" : "ies were");
+    else
+        message(wheel->input, "nothing to do: no library in it imports a chosen function that is "
+                              "not redirected already");
+}
+
 static enum exit_status report_wheel(struct wheel *wheel, bool done)
 {
     struct report *report = &wheel->report;
@@ -239,8 +257,7 @@ static enum exit_status report_wheel(struct wheel *wheel, bool done)
     } else if (wheel->copy.count > 0) {
         report_made(report, wheel);
     } else if (wheel->settings->verbosity >= 0) {
-        message(wheel->input, "nothing to do: no library in it imports a chosen function that is "
-                              "not redirected already");
+        tell_nothing(wheel);
     }
     refusals_report(report, &wheel->copy.refusals);
     return !done ? STATUS_FAULT : wheel->copy.count > 0 ? STATUS_DONE : STATUS_NOTHING;

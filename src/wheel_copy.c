@@ -1,15 +1,14 @@
 /* SPDX-License-Identifier: MIT
  *
- * Entry by entry; only a library is unpacked to a file, under one name after another. What RECORD
- * says of each entry is checked as it goes by: nothing that was tampered with gets a new hash.
+ * Entry by entry; only a library is unpacked to a file, under one name after another.
  */
 #include "wheel_copy.h"
 
-#include "digest.h"
 #include "progress.h"
 #include "report.h"
 #include "settings.h"
 #include "vendor.h"
+#include "wheel_passage.h"
 
 #include <elf.h>
 #include <errno.h>
@@ -21,163 +20,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { BLOCK = 1 << 16, NEW_MODE = 0755, TEXT_MODE = 0644 };
-
-/* Both archives, while they are open. */
-struct passage {
-    struct wheel_copy *copy;
-    struct archive *from;
-    struct archive *to;
-    uint64_t unpacked;
-    unsigned char block[BLOCK];
-};
-
-static bool system_failed(struct patch_error *error, const char *what)
-{
-    int number = errno;
-
-    wheel_refuse(error, PATCH_SYSTEM, "%s: %s", what, strerror(number));
-    error->system_error = number;
-    return false;
-}
-
-/* The archive's own words may name the temporary file, but not why. */
-static const char *reason_of(struct archive *archive)
-{
-    int number = libarchive.archive_errno(archive);
-
-    return number > 0 ? strerror(number) : libarchive.archive_error_string(archive);
-}
-
-static bool write_failed(struct passage *passage, struct patch_error *error)
-{
-    return wheel_refuse(error, PATCH_SYSTEM, "the new wheel cannot be written: %s",
-                        reason_of(passage->to));
-}
-
-/* --- one block at a time ---------------------------------------------------------------------- */
-
-/* Up to a block of the current entry; *size is 0 at its end. What it unpacks to was limited by the
- * sizes in the list, which an entry may exceed all the same. */
-static bool read_block(struct passage *passage, const char *name, size_t *size,
-                       struct patch_error *error)
-{
-    la_ssize_t n = libarchive.archive_read_data(passage->from, passage->block, BLOCK);
-
-    if (n < 0)
-        return wheel_refuse(error, PATCH_PACKAGE, "'%.120s' cannot be unpacked: %s", name,
-                            libarchive.archive_error_string(passage->from));
-    *size = (size_t)n;
-    passage->unpacked += *size;
-    if (passage->unpacked > wheel_limit(passage->copy->settings))
-        return wheel_refuse(error, PATCH_PACKAGE, "'%.120s' unpacks to more than it says", name);
-    return true;
-}
-
-static bool write_block(struct passage *passage, const void *bytes, size_t size,
-                        struct patch_error *error)
-{
-    return libarchive.archive_write_data(passage->to, bytes, size) == (la_ssize_t)size ||
-           write_failed(passage, error);
-}
-
-/* The row of RECORD holds for an entry with this sum. */
-static bool check_row(struct passage *passage, const char *name, const char *sum, uint64_t size,
-                      int64_t expected, struct patch_error *error)
-{
-    const struct record_row *row = record_find(&passage->copy->list->record, name);
-
-    if ((int64_t)size != expected)
-        return wheel_refuse(error, PATCH_PACKAGE, "'%.160s' has another size than it says", name);
-    if (row == NULL)
-        return wheel_refuse(error, PATCH_PACKAGE, "RECORD has no row for '%.160s'", name);
-    if (strncmp(row->hash, DIGEST_PREFIX, strlen(DIGEST_PREFIX)) == 0 &&
-        strcmp(row->hash, sum) != 0)
-        return wheel_refuse(error, PATCH_PACKAGE, "'%.160s' is not what RECORD says", name);
-    return true;
-}
-
-/* --- entries that stay as they are ------------------------------------------------------------ */
-
-static bool pass_on(struct passage *passage, struct archive_entry *entry, const char *name,
-                    size_t size, struct patch_error *error)
-{
-    char sum[DIGEST_TEXT];
-    struct digest digest;
-
-    digest_init(&digest);
-    if (libarchive.archive_write_header(passage->to, entry) != ARCHIVE_OK)
-        return write_failed(passage, error);
-    while (size > 0) {
-        digest_update(&digest, passage->block, size);
-        if (!write_block(passage, passage->block, size, error) ||
-            !read_block(passage, name, &size, error))
-            return false;
-    }
-    if (libarchive.archive_entry_filetype(entry) == AE_IFDIR)
-        return true;
-    digest_finish(&digest, sum);
-    return check_row(passage, name, sum, digest.size, libarchive.archive_entry_size(entry), error);
-}
+enum { NEW_MODE = 0755, TEXT_MODE = 0644 };
 
 /* --- libraries -------------------------------------------------------------------------------- */
-
-/* The rest of the entry goes into the file at `path`. */
-static bool unpack(struct passage *passage, struct archive_entry *entry, const char *name,
-                   const char *path, size_t size, struct patch_error *error)
-{
-    FILE *file = fopen(path, "we");
-    char sum[DIGEST_TEXT];
-    struct digest digest;
-    bool done = true;
-
-    if (file == NULL)
-        return system_failed(error, "a temporary file cannot be written");
-    digest_init(&digest);
-    while (done && size > 0) {
-        digest_update(&digest, passage->block, size);
-        done = fwrite(passage->block, 1, size, file) == size ||
-               system_failed(error, "a temporary file cannot be written");
-        done = done && read_block(passage, name, &size, error);
-    }
-    if (fclose(file) != 0 && done)
-        done = system_failed(error, "a temporary file cannot be written");
-    digest_finish(&digest, sum);
-    return done &&
-           check_row(passage, name, sum, digest.size, libarchive.archive_entry_size(entry), error);
-}
-
-/* Appends the file at `path` as `entry`, whose size is set here, and gives its sum. */
-static bool write_file(struct passage *passage, struct archive_entry *entry, const char *path,
-                       char sum[DIGEST_TEXT], uint64_t *written, struct patch_error *error)
-{
-    FILE *file = fopen(path, "re");
-    struct stat status;
-    struct digest digest;
-    bool done = true;
-    size_t n;
-
-    if (file == NULL || fstat(fileno(file), &status) != 0) {
-        system_failed(error, "a temporary file cannot be read");
-        if (file != NULL)
-            fclose(file);
-        return false;
-    }
-    digest_init(&digest);
-    libarchive.archive_entry_set_size(entry, status.st_size);
-    if (libarchive.archive_write_header(passage->to, entry) != ARCHIVE_OK)
-        done = write_failed(passage, error);
-    while (done && (n = fread(passage->block, 1, BLOCK, file)) > 0) {
-        digest_update(&digest, passage->block, n);
-        done = write_block(passage, passage->block, n, error);
-    }
-    if (done && ferror(file))
-        done = system_failed(error, "a temporary file cannot be read");
-    fclose(file);
-    digest_finish(&digest, sum);
-    *written = digest.size;
-    return done;
-}
 
 /* Where the entry is installed, counted from the folder of the packages; NULL when it is not
  * installed below that. */
@@ -264,10 +109,9 @@ static bool find_runtime(struct wheel_copy *copy, const char *path,
 }
 
 /* The patched version replaces the file at `path`. False: the whole wheel must fail. */
-static bool patch_member(struct passage *passage, const char *name, const char *path,
+static bool patch_member(struct wheel_copy *copy, const char *name, const char *path,
                          struct patch_error *error)
 {
-    struct wheel_copy *copy = passage->copy;
     struct patch_options options = settings_patch_options(copy->settings);
     const char *installed = installed_name(copy->list, name);
     char *runpath = installed != NULL ? run_path(copy->list, installed) : NULL;
@@ -287,6 +131,9 @@ static bool patch_member(struct passage *passage, const char *name, const char *
         if (outcome == PATCH_READY)
             outcome = patch_prepare(path, NULL, &options, &change, &report, error);
     }
+    /* The runtime of an earlier time, and what it stands on. */
+    if (outcome == PATCH_FAILED && error->code == PATCH_PROTECTED)
+        outcome = PATCH_NOTHING;
     if (outcome == PATCH_FAILED)
         refusals_take(&copy->refusals, copy->settings, name, error);
     done = outcome != PATCH_FAILED || (!copy->settings->strict && !refusals_is_fatal(error));
@@ -297,41 +144,25 @@ static bool patch_member(struct passage *passage, const char *name, const char *
     return done;
 }
 
-static bool pass_library(struct passage *passage, struct archive_entry *entry, const char *name,
-                         size_t size, struct patch_error *error)
+static bool pass_library(struct wheel_copy *copy, struct archive_entry *entry, const char *name,
+                         struct patch_error *error)
 {
-    size_t before = passage->copy->count;
-    struct record_row *row = record_find(&passage->copy->list->record, name);
+    size_t before = copy->count;
+    struct record_row *row = record_find(&copy->list->record, name);
     char sum[DIGEST_TEXT];
     char path[PATH_MAX];
     uint64_t written;
 
-    snprintf(path, sizeof(path), "%s/library", passage->copy->folder);
-    if (!unpack(passage, entry, name, path, size, error) ||
-        !patch_member(passage, name, path, error) ||
-        !write_file(passage, entry, path, sum, &written, error))
+    snprintf(path, sizeof(path), "%s/library", copy->folder);
+    if (!passage_unpack(copy->passage, entry, name, path, error) ||
+        !patch_member(copy, name, path, error) ||
+        !passage_put_file(copy->passage, entry, path, sum, &written, error))
         return false;
-    return passage->copy->count == before || record_set(row, sum, written) ||
+    return copy->count == before || record_set(row, sum, written) ||
            wheel_refuse(error, PATCH_MEMORY, "out of memory");
 }
 
 /* --- what is put in --------------------------------------------------------------------------- */
-
-static struct archive_entry *new_entry(const struct wheel_copy *copy, const char *name, mode_t mode,
-                                       struct patch_error *error)
-{
-    struct archive_entry *entry = libarchive.archive_entry_new();
-
-    if (entry == NULL) {
-        wheel_refuse(error, PATCH_MEMORY, "out of memory");
-        return NULL;
-    }
-    libarchive.archive_entry_set_pathname(entry, name);
-    libarchive.archive_entry_set_filetype(entry, AE_IFREG);
-    libarchive.archive_entry_set_perm(entry, mode);
-    libarchive.archive_entry_set_mtime(entry, copy->time, 0);
-    return entry;
-}
 
 /* Makes a copy that finds what it needs in its own folder; *path is that copy, or the file itself
  * where it does so already. */
@@ -361,10 +192,9 @@ static bool keep_added(struct wheel_copy *copy, const char *name)
     return added[copy->added_count] != NULL && ++copy->added_count > 0;
 }
 
-static bool add_library(struct passage *passage, const char *from, const char *base,
+static bool add_library(struct wheel_copy *copy, const char *from, const char *base,
                         struct patch_error *error)
 {
-    struct wheel_copy *copy = passage->copy;
     struct archive_entry *entry;
     char sum[DIGEST_TEXT];
     const char *made = NULL;
@@ -378,34 +208,33 @@ static bool add_library(struct passage *passage, const char *from, const char *b
     if (wheel_list_has(copy->list, name))
         return true; /* from an earlier time */
     unlink(path);
-    entry = new_entry(copy, name, NEW_MODE, error);
+    entry = passage_new_entry(name, NEW_MODE, copy->time, error);
     if (entry == NULL)
         return false;
     done = prepare_runtime(copy, from, path, &made, error) &&
-           write_file(passage, entry, made, sum, &written, error);
+           passage_put_file(copy->passage, entry, made, sum, &written, error);
     libarchive.archive_entry_free(entry);
     if (done && (!record_add(&copy->list->record, name, sum, written) || !keep_added(copy, name)))
         done = wheel_refuse(error, PATCH_MEMORY, "out of memory");
     return done;
 }
 
-static bool add_runtime(struct passage *passage, struct patch_error *error)
+static bool add_runtime(struct wheel_copy *copy, struct patch_error *error)
 {
-    const struct patch_closure *runtime = passage->copy->runtime;
+    const struct patch_closure *runtime = copy->runtime;
 
     for (size_t i = 0; i < runtime->count; i++) {
         const struct patch_member *member = &runtime->members[i];
 
         if (!vendor_is_platform(member->name) &&
-            !add_library(passage, member->path, member->name, error))
+            !add_library(copy, member->path, member->name, error))
             return false;
     }
     return true;
 }
 
-static bool write_record(struct passage *passage, struct patch_error *error)
+static bool write_record(struct wheel_copy *copy, struct patch_error *error)
 {
-    struct wheel_copy *copy = passage->copy;
     struct archive_entry *entry;
     char name[PATH_MAX];
     size_t size;
@@ -415,15 +244,12 @@ static bool write_record(struct passage *passage, struct patch_error *error)
     if (text == NULL)
         return wheel_refuse(error, PATCH_MEMORY, "out of memory");
     snprintf(name, sizeof(name), "%s/RECORD", copy->list->info);
-    entry = new_entry(copy, name, TEXT_MODE, error);
+    entry = passage_new_entry(name, TEXT_MODE, copy->time, error);
     if (entry == NULL) {
         free(text);
         return false;
     }
-    libarchive.archive_entry_set_size(entry, (la_int64_t)size);
-    done = libarchive.archive_write_header(passage->to, entry) == ARCHIVE_OK ||
-           write_failed(passage, error);
-    done = done && write_block(passage, text, size, error);
+    done = passage_put_text(copy->passage, entry, text, size, error);
     libarchive.archive_entry_free(entry);
     free(text);
     return done;
@@ -431,86 +257,60 @@ static bool write_record(struct passage *passage, struct patch_error *error)
 
 /* --- all of it -------------------------------------------------------------------------------- */
 
-static bool pass_entry(struct passage *passage, struct archive_entry *entry,
+static bool pass_entry(struct wheel_copy *copy, struct archive_entry *entry,
                        struct patch_error *error)
 {
     const char *name = wheel_entry_name(entry, error);
-    size_t size = 0;
+    struct passage *passage = copy->passage;
 
     if (name == NULL)
         return false;
-    if (wheel_is_info(passage->copy->list, name, "RECORD")) {
-        passage->copy->time = libarchive.archive_entry_mtime(entry);
+    if (wheel_is_info(copy->list, name, "RECORD")) {
+        copy->time = libarchive.archive_entry_mtime(entry);
         return true;
     }
-    if (wheel_is_signature(passage->copy->list, name))
+    if (wheel_is_signature(copy->list, name))
         return true;
-    if (libarchive.archive_entry_filetype(entry) == AE_IFREG &&
-        !read_block(passage, name, &size, error))
+    if (libarchive.archive_entry_filetype(entry) == AE_IFREG && !passage_read(passage, name, error))
         return false;
-    return size >= SELFMAG && memcmp(passage->block, ELFMAG, SELFMAG) == 0
-               ? pass_library(passage, entry, name, size, error)
-               : pass_on(passage, entry, name, size, error);
+    return passage->size >= SELFMAG && memcmp(passage->block, ELFMAG, SELFMAG) == 0
+               ? pass_library(copy, entry, name, error)
+               : passage_keep(passage, entry, name, error);
 }
 
-static bool pass_entries(struct passage *passage, struct patch_error *error)
+static bool pass_entries(struct wheel_copy *copy, struct patch_error *error)
 {
-    struct progress progress = progress_begin(passage->copy->settings, passage->copy->list->count);
+    struct progress progress = progress_begin(copy->settings, copy->list->count);
     struct archive_entry *entry;
-    int result = ARCHIVE_OK;
-    bool done = true;
+    bool done = passage_next(copy->passage, &entry, error);
 
-    for (size_t i = 0; done && (result = libarchive.archive_read_next_header(passage->from,
-                                                                             &entry)) == ARCHIVE_OK;
-         i++) {
+    for (size_t i = 0; done && entry != NULL; i++) {
         const char *name = libarchive.archive_entry_pathname(entry);
 
         progress_show(&progress, i, name != NULL ? name : "");
-        done = pass_entry(passage, entry, error);
-        if (done && transaction_was_interrupted(passage->copy->hold))
+        done = pass_entry(copy, entry, error);
+        if (done && transaction_was_interrupted(copy->hold))
             done = wheel_refuse(error, PATCH_SYSTEM, "interrupted");
+        done = done && passage_next(copy->passage, &entry, error);
     }
     progress_end(&progress);
-    if (done && result != ARCHIVE_EOF)
-        done = wheel_refuse(error, PATCH_PACKAGE, "is a broken zip archive: %s",
-                            libarchive.archive_error_string(passage->from));
     return done;
-}
-
-static struct archive *create(const char *path, struct patch_error *error)
-{
-    struct archive *archive = libarchive.archive_write_new();
-
-    if (archive != NULL && libarchive.archive_write_set_format_zip(archive) == ARCHIVE_OK &&
-        libarchive.archive_write_set_options(archive, "zip:hdrcharset=UTF-8") == ARCHIVE_OK &&
-        libarchive.archive_write_open_filename(archive, path) == ARCHIVE_OK)
-        return archive;
-    wheel_refuse(error, PATCH_SYSTEM, "the new wheel cannot be written: %s",
-                 archive != NULL ? reason_of(archive) : "out of memory");
-    libarchive.archive_write_free(archive);
-    return NULL;
 }
 
 bool wheel_copy_run(struct wheel_copy *copy, const char *input, const char *output,
                     struct patch_error *error)
 {
     struct passage *passage = calloc(1, sizeof(*passage));
-    bool done = false;
 
     if (passage == NULL)
         return wheel_refuse(error, PATCH_MEMORY, "out of memory");
-    passage->copy = copy;
-    passage->from = wheel_open(input, error);
-    passage->to = passage->from != NULL ? create(output, error) : NULL;
-    if (passage->to != NULL)
-        done = pass_entries(passage, error) &&
-               (copy->count == 0 || (add_runtime(passage, error) && write_record(passage, error)));
-    if (done && libarchive.archive_write_close(passage->to) != ARCHIVE_OK)
-        done = write_failed(passage, error);
-    if (passage->to != NULL)
-        libarchive.archive_write_free(passage->to);
-    if (passage->from != NULL)
-        libarchive.archive_read_free(passage->from);
+    copy->passage = passage;
+    bool done =
+        passage_init(passage, copy->list, wheel_limit(copy->settings), input, output, error) &&
+        pass_entries(copy, error) &&
+        (copy->count == 0 || (add_runtime(copy, error) && write_record(copy, error))) &&
+        passage_complete(passage, error);
+    passage_finish(passage);
     free(passage);
     return done;
 }

@@ -10,6 +10,8 @@
 #include "transaction.h"
 #include "wheel_list.h"
 
+struct passage;
+
 /* One library that was patched. */
 struct wheel_member {
     char *name;
@@ -21,6 +23,7 @@ struct wheel_copy {
     struct wheel_list *list;
     const char *folder;                  /* for what is under way */
     const struct transaction_hold *hold; /* of signals that shall end it */
+    struct passage *passage;             /* while it runs */
     struct wheel_member *members;
     size_t count;
     struct refusals refusals;

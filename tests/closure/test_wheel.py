@@ -6,6 +6,7 @@ import io
 import json
 import os
 import pathlib
+import re
 import shutil
 import subprocess
 import sys
@@ -17,6 +18,11 @@ import package  # noqa: E402
 from support import RUNTIME, Case  # noqa: E402
 
 LIBRARIES = f"{package.NAME}.libs"
+
+
+def dynamic_tags(path):
+    listing = subprocess.run(["readelf", "-dW", path], capture_output=True, text=True, check=True)
+    return re.findall(r"^ 0x[0-9a-f]+ \((\w+)\)", listing.stdout, re.M)
 
 
 class Wheels(Case):
@@ -123,8 +129,9 @@ class Accepted(Wheels):
     def test_twice_is_nothing_to_do(self):
         package.write_wheel(self.input, self.files)
         self.convert()
-        run = self.greenify("wheel", self.output, status=3)
-        self.assertIn("nothing to do", run.stderr)
+        run = self.greenify("wheel", "--strict", self.output, status=3)
+        self.assert_one_message(run, self.output, "nothing to do")
+        self.assertEqual(run.stdout, "")
 
     def test_wheel_without_libraries_is_nothing_to_do(self):
         del self.files[package.EXTENSION]
@@ -165,6 +172,43 @@ class Accepted(Wheels):
         self.assertEqual(sum(report["refused"].values()), 1)
         with zipfile.ZipFile(self.output) as archive:
             self.assertEqual(archive.read("sleepy/broken.so"), broken)
+
+    def test_nothing_to_do_is_not_said_of_what_was_refused(self):
+        self.files = package.package_files(Wheels.extension[:200], "manylinux_2_5_x86_64")
+        package.write_wheel(self.input, self.files)
+        run = self.convert(status=3)
+        self.assert_one_message(run, self.input, "nothing to write: 1 library was refused, and "
+                                                 "no other has anything to do")
+        self.assertEqual(run.stdout, "  1 refused: truncated\n")
+        self.assertEqual(list(self.out.iterdir()), [])
+
+    def test_a_library_without_spare_entries_needs_none(self):
+        """lld leaves none, but two that the loader goes without; with packed relocations but one."""
+        if shutil.which("ld.lld") is None:
+            self.skipTest("lld is not installed")
+        path = self.folder / "packed.so"
+        flags = ("-fuse-ld=lld", "-Wl,-z,now")
+        package.build_extension(path, *flags)
+        before = dynamic_tags(path)
+        self.assertEqual((before.count("NULL"), before.count("RELACOUNT"), before.count("FLAGS")),
+                         (1, 1, 1))
+        self.files[package.EXTENSION] = path.read_bytes()
+        package.write_wheel(self.input, self.files)
+        self.convert()
+        made = self.unpack() / package.EXTENSION
+        tags = dynamic_tags(made)
+        self.assertEqual(len(tags), len(before))
+        self.assertEqual((tags.count("RUNPATH"), tags.count("RELACOUNT"), tags.count("FLAGS")),
+                         (1, 0, 0))
+        self.greenify("verify", "--original", path, made)
+        self.greenify("revert", made)
+        self.assertEqual(made.read_bytes(), path.read_bytes())
+        package.build_extension(path, *flags, "-Wl,--pack-dyn-relocs=relr")
+        self.files[package.EXTENSION] = path.read_bytes()
+        package.write_wheel(self.input, self.files)
+        self.output.unlink()
+        self.assertEqual(self.convert(status=3).stdout, "  1 refused: no-dynamic-slot\n")
+        self.greenify(path)
 
     def test_strict_refuses_all_for_one(self):
         self.files["sleepy/broken.so"] = self.files[package.EXTENSION][:200]
