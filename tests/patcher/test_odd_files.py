@@ -2,6 +2,7 @@
 """Files that are refused by name, or only changed when that is asked for: signed, prelinked, put aside,
 static, and of kinds that are no libraries."""
 
+import fcntl
 import json
 import os
 import pathlib
@@ -22,7 +23,26 @@ note = {4, 32, 0xcafe2a8e, "FDO", "0123456789abcdef"};
 """
 
 
+# Stands before the kernel, as few file systems have fs-verity: what is asked for is said.
+VERITY = """
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <sys/stat.h>
+int statx(int folder, const char *path, int flags, unsigned mask, struct statx *to)
+{
+    int (*next)(int, const char *, int, unsigned, struct statx *) =
+        (int (*)(int, const char *, int, unsigned, struct statx *))dlsym(RTLD_NEXT, "statx");
+    int result = next(folder, path, flags, mask, to);
+    to->stx_attributes |= STATX_ATTR_VERITY;
+    return result;
+}
+"""
+FS_IOC_ENABLE_VERITY = 0x40806685
+
+
 class Case(unittest.TestCase):
+    environment = {}
+
     def setUp(self):
         folder = tempfile.TemporaryDirectory()
         self.addCleanup(folder.cleanup)
@@ -39,7 +59,7 @@ class Case(unittest.TestCase):
 
     def greenify(self, *words, status=0):
         result = subprocess.run([GREENIFY, *map(str, words)], capture_output=True, text=True,
-                                check=False)
+                                check=False, env={**os.environ, **self.environment})
         self.assertEqual(result.returncode, status, result.stdout + result.stderr)
         return result
 
@@ -112,6 +132,21 @@ class Signed(Case):
         self.refused(path, "signed", "security.ima")
         os.setxattr(path, "security.ima", b"\x04\x04" + bytes(32))
         self.greenify("-n", path)
+
+    def test_a_file_that_the_kernel_says_is_under_verity(self):
+        shim = self.compile("verity.so", "-shared", "-fPIC", code=VERITY)
+        path = self.library()
+        self.environment = {"LD_PRELOAD": str(shim)}
+        self.check(path, "fs-verity")
+
+    def test_a_file_under_verity(self):
+        path = self.library()
+        with open(path, "rb") as file:
+            try:  # version 1, SHA-256, blocks of 4096 bytes
+                fcntl.ioctl(file, FS_IOC_ENABLE_VERITY, struct.pack("<3I116x", 1, 1, 4096))
+            except OSError as error:
+                self.skipTest(f"no fs-verity here: {error}")
+        self.check(path, "fs-verity")
 
     def test_a_closure_with_a_signed_member_is_refused_as_a_whole(self):
         inner = self.library("libinner.so", code=CODE.replace("call", "inner"))
