@@ -19,7 +19,7 @@ enum {
     WORDS = 64,
     BITS = 64 * WORDS,
     YIELDS = 100, /* for a try to pass, */
-    NAPS = 200,   /* and then, of 0.1 ms: its thread may have to wait for a processor */
+    NAPS = 10000, /* and then, of 0.1 ms: its thread may have to wait long for a processor */
 };
 
 struct record {
@@ -172,8 +172,9 @@ void closings_collect(struct closings *closings, int limit, void (*ended)(void *
 {
     struct record *record = record_of(closings);
 
-    if (!atomic_exchange(&record->filled, false))
+    if (!atomic_load(&record->filled))
         return;
+    atomic_store(&record->filled, false);
     for (int word = 0; word < WORDS; word++) {
         uint64_t bits = atomic_exchange(&record->ended[word], 0);
 

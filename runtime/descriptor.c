@@ -34,17 +34,35 @@ void descriptor_born(struct hub *hub, int fd)
     errno = saved;
 }
 
-void descriptor_gone(struct hub *hub, int fd)
+/* The life of fd is over, for those among `hubs` as well. */
+static void tell(struct hub *hub, int fd, uint64_t hubs)
 {
-    uint64_t hubs;
-
-    if (incarnation_hubs(fd) != 0 && vforked())
-        return;
-    hubs = incarnation_end(fd);
     if (hub != NULL)
         fdtable_close(&hub->fds, fd);
     if (hubs != 0)
         closings_tell(hubs, hub != NULL ? hub->closings : NULL, fd);
+}
+
+void descriptor_gone(struct hub *hub, int fd)
+{
+    if (incarnation_hubs(fd) != 0 && vforked())
+        return;
+    tell(hub, fd, incarnation_end(fd));
+}
+
+unsigned descriptor_closing(struct hub *hub, int fd)
+{
+    unsigned life;
+
+    if (incarnation_hubs(fd) != 0 && vforked())
+        return 0;
+    tell(hub, fd, incarnation_close(fd, &life));
+    return life;
+}
+
+void descriptor_closed(int fd, unsigned closing)
+{
+    incarnation_closed(fd, closing);
 }
 
 void descriptor_changed(struct hub *hub, int fd)

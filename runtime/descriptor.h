@@ -27,6 +27,11 @@ void descriptor_born(struct hub *hub, int fd);
  * errno alone. */
 void descriptor_gone(struct hub *hub, int fd);
 
+/* The same before a close, after which descriptor_closed() takes what it returns: nobody begins to
+ * wait for the old file meanwhile. */
+unsigned descriptor_closing(struct hub *hub, int fd);
+void descriptor_closed(int fd, unsigned closing);
+
 /* A hooked call changed flags or options of fd. hub may be NULL. Leaves errno alone. */
 void descriptor_changed(struct hub *hub, int fd);
 

@@ -38,32 +38,42 @@ static bool is_hidden(int fd)
 
 int greenify_close(int fd)
 {
+    unsigned closing;
+    int result;
+
     if (is_hidden(fd))
         return -1;
-    descriptor_gone(hub_current(), fd);
-    return close(fd);
+    closing = descriptor_closing(hub_current(), fd);
+    result = close(fd);
+    descriptor_closed(fd, closing);
+    return result;
 }
 HOOK_SAME(__close, close);
 
 /* Where somebody waits for the number, the old file ends before the new one takes its place: nobody
- * comes to that instead. If there is nothing to come it ends for nothing. */
-static void end_before(int from, int to)
+ * comes to that instead. If there is nothing to come it ends for nothing. For descriptor_closed().
+ */
+static unsigned end_before(int from, int to)
 {
     int saved = errno;
+    unsigned closing = 0;
 
     if (from != to && incarnation_hubs(to) != 0 && fcntl(from, F_GETFD) >= 0)
-        descriptor_gone(hub_current(), to);
+        closing = descriptor_closing(hub_current(), to);
     errno = saved;
+    return closing;
 }
 
 int greenify_dup2(int from, int to)
 {
+    unsigned closing;
     int result;
 
     if (is_hidden(from) || is_hidden(to))
         return -1;
-    end_before(from, to);
+    closing = end_before(from, to);
     result = dup2(from, to);
+    descriptor_closed(to, closing);
     if (result >= 0 && from != to)
         descriptor_gone(hub_current(), to);
     return result;
@@ -72,13 +82,15 @@ HOOK_SAME(__dup2, dup2);
 
 int greenify_dup3(int from, int to, int flags)
 {
+    unsigned closing = 0;
     int result;
 
     if (is_hidden(from) || is_hidden(to))
         return -1;
     if ((flags & ~O_CLOEXEC) == 0)
-        end_before(from, to);
+        closing = end_before(from, to);
     result = dup3(from, to, flags);
+    descriptor_closed(to, closing);
     if (result >= 0)
         descriptor_gone(hub_current(), to);
     return result;

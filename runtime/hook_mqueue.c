@@ -140,6 +140,9 @@ int greenify_mq_timedsend(mqd_t queue, const char *message, size_t size, unsigne
 
 int greenify_mq_close(mqd_t queue)
 {
-    descriptor_gone(hub_current(), queue);
-    return mq_close(queue);
+    unsigned closing = descriptor_closing(hub_current(), queue);
+    int result = mq_close(queue);
+
+    descriptor_closed(queue, closing);
+    return result;
 }

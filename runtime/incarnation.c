@@ -37,6 +37,7 @@ static struct incarnation *make(int fd)
         atomic_init(&fresh[i].changes, 1);
         atomic_init(&fresh[i].lives, 1);
         atomic_init(&fresh[i].hubs, 0);
+        atomic_init(&fresh[i].closing, 0);
     }
     if (atomic_compare_exchange_strong(&chunks[fd / CHUNK], &present, fresh))
         return &fresh[fd % CHUNK];
@@ -77,10 +78,11 @@ int incarnation_next(int fd)
 }
 
 /* 0 means "not counted", so a count passes over it. */
-static void count(atomic_uint *counter)
+static unsigned count(atomic_uint *counter)
 {
-    if (atomic_fetch_add(counter, 1) + 1 == 0)
-        atomic_fetch_add(counter, 1);
+    unsigned counted = atomic_fetch_add(counter, 1) + 1;
+
+    return counted != 0 ? counted : atomic_fetch_add(counter, 1) + 1;
 }
 
 uint64_t incarnation_end(int fd)
@@ -89,9 +91,31 @@ uint64_t incarnation_end(int fd)
 
     if (record == NULL)
         return 0;
-    count(&record->lives);
-    count(&record->changes);
+    (void)count(&record->lives);
+    (void)count(&record->changes);
     return atomic_load(&record->hubs);
+}
+
+/* A hub that begins to wait meanwhile sees the mark, or is seen among the hubs. */
+uint64_t incarnation_close(int fd, unsigned *life)
+{
+    struct incarnation *record = find(fd);
+
+    *life = 0;
+    if (record == NULL)
+        return 0;
+    *life = count(&record->lives);
+    atomic_store(&record->closing, *life);
+    (void)count(&record->changes);
+    return atomic_load(&record->hubs);
+}
+
+void incarnation_closed(int fd, unsigned life)
+{
+    struct incarnation *record = life != 0 ? find(fd) : NULL;
+
+    if (record != NULL)
+        atomic_compare_exchange_strong(&record->closing, &life, 0);
 }
 
 void incarnation_change(int fd)
@@ -99,5 +123,5 @@ void incarnation_change(int fd)
     struct incarnation *record = find(fd);
 
     if (record != NULL)
-        count(&record->changes);
+        (void)count(&record->changes);
 }

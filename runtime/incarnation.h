@@ -8,12 +8,14 @@
 #define GREEN_INCARNATION_H
 
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 struct incarnation {
     atomic_uint changes;   /* up with every change of what waiting on the number means */
     atomic_uint lives;     /* up only where the number means another file from then on */
     _Atomic uint64_t hubs; /* bits: those that wait, or did since they last were told of an end */
+    atomic_uint closing;   /* of `lives`: the one that a close under way has begun; 0: none */
 };
 
 /* Never NULL. The counts of a number that is not counted (too high, or no memory) are 0 for ever;
@@ -28,6 +30,14 @@ static inline unsigned incarnation_changes(const struct incarnation *record)
 static inline unsigned incarnation_lives(const struct incarnation *record)
 {
     return atomic_load(&record->lives);
+}
+
+/* Whether the number is about to be closed. */
+static inline bool incarnation_is_closing(const struct incarnation *record)
+{
+    unsigned closing = atomic_load(&record->closing);
+
+    return closing != 0 && closing == incarnation_lives(record);
 }
 
 /* incarnation_lives(), for a hub (one bit) that begins to wait: incarnation_end() will name it. Who
@@ -56,6 +66,10 @@ int incarnation_next(int fd);
 /* fd means something else from now on. Returns incarnation_hubs(). From any thread, and from signal
  * handlers; one load where nobody ever asked for the record. Leaves errno alone. */
 uint64_t incarnation_end(int fd);
+
+/* The same before a close, after which incarnation_closed() takes `*life`. */
+uint64_t incarnation_close(int fd, unsigned *life);
+void incarnation_closed(int fd, unsigned life);
 
 /* It is the same file, but waiting on it is not what it was. As incarnation_end(). */
 void incarnation_change(int fd);

@@ -8,9 +8,10 @@
  * watchers hold no reference on the loop; a run for which something is awaited does.
  */
 #include "cacheline.h"
+#include "closings.h"
 #include "hub.h"
-#include "own.h"
 #include "loop.h"
+#include "own.h"
 
 #include <errno.h>
 #include <ev.h>
@@ -326,7 +327,9 @@ static void on_wake(struct ev_loop *ev, ev_async *async, int revents)
  */
 static void before_wait(struct ev_loop *ev) EV_NOEXCEPT
 {
-    (void)ev;
+    struct loop_ev *loop = ev_userdata(ev);
+
+    closings_try_end(loop->base.hub->closings);
     errno = 0;
 }
 
@@ -411,12 +414,19 @@ static bool will_tell(struct watch *watch)
     return tells;
 }
 
-/* libev ends the process when it tells the kernel of a descriptor that is closed, and code that we
- * do not see may have closed one since its wait began: whoever waits for it looks again. Returns
- * whether it was. */
+static bool is_closing(const struct loop_ev *loop, int fd)
+{
+    const struct fd_entry *entry = fdtable_find(&loop->base.hub->fds, fd);
+
+    return entry != NULL && incarnation_is_closing(entry->number);
+}
+
+/* libev ends the process when it tells the kernel of a descriptor that is closed. Another thread
+ * may be about to close one, and code that we do not see may have closed one since its wait began:
+ * whoever waits for it looks again. Returns whether it is so. */
 static bool drop_if_closed(struct loop_ev *loop, int fd)
 {
-    if (fcntl(fd, F_GETFD) >= 0)
+    if (!is_closing(loop, fd) && fcntl(fd, F_GETFD) >= 0)
         return false;
     loop_forget(&loop->base, fd); /* which is a change: it is looked at once more */
     (void)hub_ready(loop->base.hub, fd, POLLNVAL);
@@ -461,6 +471,9 @@ static bool loop_run(struct loop *base, bool wait, bool held)
     bool possible;
 
     watch_signals(loop);
+    /* Nobody who has not told us yet closes a descriptor before libev told the kernel of it. */
+    closings_try_begin(loop->base.hub->closings);
+    fdtable_collect(&loop->base.hub->fds);
     if (drop_closed(loop))
         wait = false;
     if (held)

@@ -216,8 +216,8 @@ ssize_t transfer_receive_all(struct blocking *b, struct msghdr *message, int fla
     return received <= 0 ? received : receive_rest(b, message, &given, flags, (size_t)received);
 }
 
-static ssize_t receive_bytes_all(struct hub *hub, const char *call, int fd, struct iovec bytes,
-                                 int flags)
+static __attribute__((noinline)) ssize_t receive_bytes_all(struct hub *hub, const char *call,
+                                                           int fd, struct iovec bytes, int flags)
 {
     struct blocking b = blocking_begin(hub, call, fd, POLLIN, SO_RCVTIMEO);
     struct msghdr message = {.msg_iov = &bytes, .msg_iovlen = 1};

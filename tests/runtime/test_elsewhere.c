@@ -374,12 +374,17 @@ static void *close_and_open(void *unused)
     return unused;
 }
 
-/* A hub that is told may just be on its way out. */
+/* A hub that is told may just be on its way out. The number is so high that no hub takes it for
+ * itself while it is free. */
 START_TEST(hubs_end_while_they_are_told)
 {
+    enum { HIGH = 700 };
     pthread_t closer;
 
     make_pairs();
+    ck_assert_int_eq(dup2(s[0], HIGH), HIGH);
+    close(s[0]);
+    s[0] = HIGH;
     ck_assert_int_eq(pthread_create(&closer, NULL, close_and_open, NULL), 0);
     for (int i = 0; i < 200; i++)
         in_thread(come_and_go);
