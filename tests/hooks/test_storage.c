@@ -17,6 +17,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 
 static char path[] = "/tmp/green-storage-XXXXXX";
@@ -115,18 +116,21 @@ START_TEST(flock_excludes_coroutines_from_each_other)
 END_TEST
 
 /* A child that holds a record lock on the file for a while. */
-static pid_t child_with_lock(void)
+/* Holds it until it hears a byte on its end of `talk`, over which it first sends one. */
+static pid_t child_with_lock(int talk[2])
 {
-    pid_t child = fork();
+    pid_t child;
+    char byte;
 
+    ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM, 0, talk), 0);
+    child = fork();
     if (child == 0) {
         int fd = open_again();
 
-        if (lockf(fd, F_LOCK, 0) != 0)
-            _exit(1);
-        usleep(100000);
-        _exit(0);
+        _exit(lockf(fd, F_LOCK, 0) != 0 || write(talk[1], "", 1) != 1 ||
+              read(talk[1], &byte, 1) != 1);
     }
+    ck_assert_int_eq(read(talk[0], &byte, 1), 1);
     return child;
 }
 
@@ -141,35 +145,33 @@ static void *lock_record(void *use_fcntl)
     return (void *)(intptr_t)(result == 0);
 }
 
-static void *count_ticks(void *done)
+/* Others run for so long before the lock is free. */
+static void *release_after_ticks(void *talk)
 {
-    intptr_t ticks = 0;
-
-    while (!*(bool *)done) {
+    for (int tick = 0; tick < 5; tick++)
         green_sleep(0.002);
-        ticks++;
-    }
-    return (void *)ticks;
+    return (void *)(intptr_t)write(*(int *)talk, "", 1);
 }
 
 static void lock_against_a_child(bool use_fcntl)
 {
-    bool done = false;
-    void *locked, *ticks;
+    int talk[2], status = -1;
     green_t *locker, *ticker;
+    void *locked, *told;
     pid_t child;
 
     make_file();
-    child = child_with_lock();
-    usleep(20000);
-    ticker = green_spawn(count_ticks, &done);
+    child = child_with_lock(talk);
     locker = green_spawn(lock_record, &use_fcntl);
-    ck_assert_int_eq(green_join(locker, &locked, -1), 0);
-    done = true;
-    ck_assert_int_eq(green_join(ticker, &ticks, -1), 0);
+    ticker = green_spawn(release_after_ticks, &talk[0]);
+    ck_assert_int_eq(green_join(locker, &locked, 30), 0);
+    ck_assert_int_eq(green_join(ticker, &told, 30), 0);
     ck_assert_ptr_nonnull(locked);
-    ck_assert_int_gt((int)(intptr_t)ticks, 5);
-    waitpid(child, NULL, 0);
+    ck_assert_int_eq((int)(intptr_t)told, 1);
+    ck_assert_int_eq(waitpid(child, &status, 0), child);
+    ck_assert_int_eq(status, 0);
+    close(talk[0]);
+    close(talk[1]);
     unlink(path);
 }
 
