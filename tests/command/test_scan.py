@@ -261,7 +261,7 @@ class Functions(Scan):
         self.assertEqual(found[0]["waits"], "for a mutex")
         self.assertEqual(self.findings(path, "not-chosen", "--hooks", "net,sync"), [])
         found = self.findings(path, "not-hooked")
-        self.assertEqual([finding["what"] for finding in found], ["getpwnam"])
+        self.assertEqual([finding["what"] for finding in found], ["getnetbyname"])
         self.assertEqual(found[0]["waits"], "for a name service")
 
     def test_what_was_redirected_but_is_not_asked_for_says_so(self):
@@ -295,7 +295,7 @@ class Functions(Scan):
                      r"room: cannot be redirected",
                      r"pthread_mutex_lock\(\), with --hooks sync, waits for a mutex: "
                      r"can be redirected",
-                     r"getpwnam\(\), waits for a name service: cannot be redirected"):
+                     r"getnetbyname\(\), waits for a name service: cannot be redirected"):
             self.assertRegex(text, rf"(?m)^    {line}$")
 
 
