@@ -3,52 +3,19 @@
  * Writing and following the undo record: a header, then one run after another, each as the distance
  * from the end of the one before it, the length (both in 7-bit groups) and the old bytes.
  */
-#include "undo.h"
-
 #include "elf/window.h"
 #include "error.h"
+#include "undo_private.h"
 
-#include <inttypes.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <xxhash.h>
-
-/* Little-endian, without padding. The last byte of the magic is the version of the format.
- *
- * In version 2 original_hash is that of struct sum, and the chunks are parts of it; added_hash is
- * the plain XXH3-128 of what the patch put in: the bytes where the runs were, then the insertion,
- * or the table where nothing was inserted. In that the checksums count as zero.
- *
- * In version 1, which is not written any more, original_hash and added_hash are the plain XXH3-128
- * of the two files; in the patched one the last two members count as zero. */
-struct header {
-    uint8_t magic[8];
-    uint32_t size; /* of the record, header included */
-    uint32_t runs;
-    uint64_t original_size;
-    uint64_t patched_size;
-    uint64_t insertion_offset; /* in the original */
-    uint64_t insertion_size;
-    uint64_t table_offset; /* of the new .dynstr, in the patched file */
-    uint64_t table_size;
-    uint8_t original_hash[SUM_SIZE];
-    uint32_t layout;
-    uint32_t reserved;           /* 0 */
-    uint16_t chunks[SUM_CHUNKS]; /* of the original: they tell where a later edit was made */
-    uint8_t added_hash[SUM_SIZE];
-};
-_Static_assert(sizeof(struct header) == UNDO_HEADER, "the record's header has no padding");
-
-enum { VERSION = 2, VERSION_AT = 7, MOST_RECORD = 1 << 24 };
 
 enum {
+    MOST_RECORD = 1 << 24,
     SHORTEST_RUN = 2, /* distance, length, and no byte */
     STEP = 1 << 15,   /* of the search for a record */
-    PART = 1 << 14,   /* of what is summed */
 };
 
-static const uint8_t magic[8] = {0x7f, 'u', 'n', 'g', 'r', 'e', 'e', VERSION};
+static const uint8_t magic[8] = {0x7f, 'u', 'n', 'g', 'r', 'e', 'e', UNDO_VERSION};
 
 /* --- writing -----------------------------------------------------------------------------------
  */
@@ -76,7 +43,7 @@ static uint8_t *put_number(uint8_t *to, uint64_t value)
 
 size_t undo_size(const struct undo_run *runs, size_t count)
 {
-    size_t size = sizeof(struct header);
+    size_t size = sizeof(struct undo_header);
     uint64_t at = 0;
 
     for (size_t i = 0; i < count; i++) {
@@ -90,7 +57,7 @@ bool undo_encode(const struct image *image, const struct layout_place *place, ui
                  const struct undo_run *runs, size_t count, uint8_t *record,
                  struct patch_error *error)
 {
-    struct header header = {
+    struct undo_header header = {
         .size = (uint32_t)undo_size(runs, count),
         .runs = (uint32_t)count,
         .original_size = image->size,
@@ -120,9 +87,10 @@ bool undo_encode(const struct image *image, const struct layout_place *place, ui
 /* --- finding -----------------------------------------------------------------------------------
  */
 
-static bool makes_sense(const struct header *header, uint64_t room)
+bool undo_makes_sense(const struct undo_header *header, uint64_t room)
 {
-    return (header->magic[VERSION_AT] == 1 || header->magic[VERSION_AT] == VERSION) &&
+    return (header->magic[UNDO_VERSION_AT] == 1 ||
+            header->magic[UNDO_VERSION_AT] == UNDO_VERSION) &&
            header->size >= sizeof(*header) && header->size <= room && header->size <= MOST_RECORD &&
            header->insertion_offset <= header->original_size &&
            header->original_size <= UINT64_MAX - header->insertion_size &&
@@ -133,12 +101,6 @@ static bool makes_sense(const struct header *header, uint64_t room)
            header->layout >= PATCH_LAYOUT_CAVE && header->layout <= PATCH_LAYOUT_NEW_SEGMENT;
 }
 
-static bool read_header(const struct image *image, uint64_t offset, struct header *header,
-                        struct patch_error *error)
-{
-    return image->reader->read(image->reader, offset, header, sizeof(*header), error);
-}
-
 /* Looks at `size` bytes of .dynstr at `start` of the file. */
 static bool find_between(const struct image *image, const uint8_t *bytes, uint64_t size,
                          uint64_t start, struct undo *undo)
@@ -147,13 +109,13 @@ static bool find_between(const struct image *image, const uint8_t *bytes, uint64
     const uint8_t *at = bytes;
     bool found = false;
 
-    for (; (at = memmem(at, (size_t)(bytes + size - at), magic, VERSION_AT)) != NULL; at++) {
-        struct header header;
+    for (; (at = memmem(at, (size_t)(bytes + size - at), magic, UNDO_VERSION_AT)) != NULL; at++) {
+        struct undo_header header;
         uint64_t offset = start + (uint64_t)(at - bytes);
         /* image_sound() knows then what failed. */
         if (room - offset < sizeof(header) ||
             !image_read_bytes(image, offset, sizeof(header), (uint8_t *)&header, NULL) ||
-            !makes_sense(&header, room - offset))
+            !undo_makes_sense(&header, room - offset))
             continue;
         found = true;
         *undo = (struct undo){
@@ -176,7 +138,7 @@ bool undo_find(const struct image *image, struct undo *undo)
     for (uint64_t at = image->strings.offset; at < room; at += STEP) {
         uint64_t size = room - at < STEP ? room - at : STEP;
         /* A magic may begin in one window and end in the next. */
-        uint64_t overlap = room - at - size < VERSION_AT ? room - at - size : VERSION_AT;
+        uint64_t overlap = room - at - size < UNDO_VERSION_AT ? room - at - size : UNDO_VERSION_AT;
         const uint8_t *bytes = window_at(&window, at, size + overlap, NULL);
         if (bytes == NULL) {
             found = false;
@@ -191,46 +153,7 @@ bool undo_find(const struct image *image, struct undo *undo)
 /* --- following ---------------------------------------------------------------------------------
  */
 
-/* Names the sections that the bytes from `start` to `end` belong to, as many as fit. */
-static void name_sections(const struct image *image, uint64_t start, uint64_t end, char *text,
-                          size_t size)
-{
-    size_t used = 0;
-
-    text[0] = '\0';
-    for (size_t i = 0; i < image->section_count; i++) {
-        const Elf64_Shdr *s = &image->sections[i];
-        const char *name = image_section_name(image, i);
-        if (s->sh_type == SHT_NULL || s->sh_type == SHT_NOBITS || s->sh_offset >= end ||
-            s->sh_offset + s->sh_size <= start || name[0] == '\0')
-            continue;
-        if (used + strlen(name) + sizeof(", in ...") > size) {
-            snprintf(text + used, size - used, " ...");
-            return;
-        }
-        used += (size_t)snprintf(text + used, size - used, "%s%s", used == 0 ? ", in " : " ", name);
-    }
-}
-
-/* Where a byte of the original stands in the patched file. */
-static uint64_t moved(const struct header *header, uint64_t offset)
-{
-    return offset + (offset >= header->insertion_offset ? header->insertion_size : 0);
-}
-
-static bool report_change(const struct image *image, uint64_t start, uint64_t end,
-                          struct patch_error *error)
-{
-    char sections[128];
-
-    name_sections(image, start, end, sections, sizeof(sections));
-    return error_set_at(error, PATCH_CHANGED_SINCE, "", start,
-                        "changed since it was patched: not the bytes that were written between "
-                        "0x%" PRIx64 " and 0x%" PRIx64 "%s",
-                        start, end, sections);
-}
-
-static bool report_record(uint64_t place, struct patch_error *error)
+bool undo_report_record(uint64_t place, struct patch_error *error)
 {
     return error_set_at(error, PATCH_CHANGED_SINCE, ".dynstr", place,
                         "the undo record does not lead back to the original");
@@ -249,7 +172,7 @@ static bool get_number(const uint8_t **from, const uint8_t *end, uint64_t *value
 }
 
 /* The old bytes, as pieces of the original. */
-static bool add_runs(const struct header *header, const uint8_t *from, const uint8_t *end,
+static bool add_runs(const struct undo_header *header, const uint8_t *from, const uint8_t *end,
                      struct recipe *recipe)
 {
     uint64_t at = 0;
@@ -270,7 +193,7 @@ static bool add_runs(const struct header *header, const uint8_t *from, const uin
 }
 
 /* All but what was inserted, or but what stands in the cave. */
-static void add_ranges(const struct header *header, struct recipe *recipe)
+static void add_ranges(const struct undo_header *header, struct recipe *recipe)
 {
     uint64_t cut = header->insertion_offset;
     uint64_t gap = header->insertion_size;
@@ -285,8 +208,8 @@ static void add_ranges(const struct header *header, struct recipe *recipe)
     recipe_add_range(recipe, next, next - gap, end - next);
 }
 
-static bool build_recipe(const struct header *header, const uint8_t *record, uint64_t place,
-                         struct recipe *recipe, struct patch_error *error)
+bool undo_build_recipe(const struct undo_header *header, const uint8_t *record, uint64_t place,
+                       struct recipe *recipe, struct patch_error *error)
 {
     if (!recipe_init(recipe, header->runs, error))
         return false;
@@ -295,235 +218,16 @@ static bool build_recipe(const struct header *header, const uint8_t *record, uin
     if (add_runs(header, record + sizeof(*header), record + header->size, recipe))
         return true;
     recipe_finish(recipe);
-    return report_record(place, error);
+    return undo_report_record(place, error);
 }
 
 bool undo_recipe(const struct image *image, const struct undo *undo, struct recipe *recipe,
                  struct patch_error *error)
 {
-    struct header header;
+    struct undo_header header;
 
     if (!image_load(image, undo->offset, undo->size, error))
         return false;
     memcpy(&header, image->bytes + undo->offset, sizeof(header));
-    return build_recipe(&header, image->bytes + undo->offset, undo->offset, recipe, error);
-}
-
-/* --- checksums ---------------------------------------------------------------------------------
- */
-
-/* The patched file, with zeros where its checksums stand. */
-struct cleared {
-    struct recipe recipe;
-    struct recipe_piece pieces[2];
-    struct recipe_reader reader;
-};
-
-static void clear_sums(struct cleared *cleared, const struct reader *patched, uint64_t record,
-                       unsigned version)
-{
-    static const uint8_t zeros[sizeof(struct header) - offsetof(struct header, chunks)];
-
-    cleared->pieces[0] = (struct recipe_piece){record + offsetof(struct header, original_hash),
-                                               version == 1 ? 0 : SUM_SIZE, zeros};
-    cleared->pieces[1] =
-        (struct recipe_piece){record + offsetof(struct header, chunks), sizeof(zeros), zeros};
-    cleared->recipe = (struct recipe){
-        .size = patched->size,
-        .base = {{0, 0, patched->size}},
-        .base_count = 1,
-        .pieces = cleared->pieces,
-        .piece_count = 2,
-    };
-    recipe_reader_init(&cleared->reader, &cleared->recipe, patched);
-}
-
-static bool sum_part(const struct reader *reader, uint64_t offset, uint64_t size,
-                     XXH3_state_t *state, uint8_t *memory, struct patch_error *error)
-{
-    while (size > 0) {
-        uint64_t part = size < PART ? size : PART;
-        if (!reader->read(reader, offset, memory, part, error))
-            return false;
-        XXH3_128bits_update(state, memory, part);
-        offset += part;
-        size -= part;
-    }
-    return true;
-}
-
-/* What the patch put in, in the order that the format says. */
-static bool sum_parts(const struct reader *reader, const struct header *header,
-                      const struct recipe *original, XXH3_state_t *state, uint8_t *memory,
-                      struct patch_error *error)
-{
-    for (size_t i = 0; i < original->piece_count; i++)
-        if (!sum_part(reader, moved(header, original->pieces[i].at), original->pieces[i].size,
-                      state, memory, error))
-            return false;
-    if (header->insertion_size != 0)
-        return sum_part(reader, header->insertion_offset, header->insertion_size, state, memory,
-                        error);
-    return sum_part(reader, header->table_offset, header->table_size, state, memory, error);
-}
-
-static bool sum_added(const struct reader *patched, uint64_t record, const struct header *header,
-                      const struct recipe *original, uint8_t hash[SUM_SIZE],
-                      struct patch_error *error)
-{
-    struct cleared cleared;
-    XXH128_canonical_t canonical;
-    XXH3_state_t *state = XXH3_createState();
-    uint8_t *memory = malloc(PART);
-    bool done = false;
-
-    if (state == NULL || memory == NULL) {
-        error_memory(error);
-        goto out;
-    }
-    clear_sums(&cleared, patched, record, VERSION);
-    XXH3_128bits_reset(state);
-    done = sum_parts(&cleared.reader.reader, header, original, state, memory, error);
-    if (done)
-        XXH128_canonicalFromHash(&canonical, XXH3_128bits_digest(state));
-    if (done)
-        memcpy(hash, canonical.digest, SUM_SIZE);
-out:
-    XXH3_freeState(state);
-    free(memory);
-    return done;
-}
-
-bool undo_seal(const struct reader *patched, uint64_t place, const struct sum *original,
-               uint8_t bytes[UNDO_HEADER], struct patch_error *error)
-{
-    struct header header;
-    struct recipe recipe;
-
-    if (!patched->read(patched, place, &header, sizeof(header), error))
-        return false;
-    if (!makes_sense(&header, patched->size - place))
-        return report_record(place, error);
-    uint8_t *record = malloc(header.size);
-    if (record == NULL)
-        return error_memory(error);
-    bool done = patched->read(patched, place, record, header.size, error) &&
-                build_recipe(&header, record, place, &recipe, error);
-    if (done) {
-        if (original != NULL) {
-            sum_result(original, header.original_hash);
-            for (unsigned i = 0; i < SUM_CHUNKS; i++)
-                header.chunks[i] = sum_chunk_short(original, i);
-        }
-        done = sum_added(patched, place, &header, &recipe, header.added_hash, error);
-        recipe_finish(&recipe);
-    }
-    memcpy(bytes, &header, sizeof(header));
-    free(record);
-    return done;
-}
-
-/* --- restoring ---------------------------------------------------------------------------------
- */
-
-/* Everything about one way back. */
-struct way {
-    const struct image *image; /* the patched file */
-    const struct undo *undo;
-    struct header header;
-    struct recipe recipe;
-    int fd;
-};
-
-/* What the patch put in, before the pass over the file, so that a hostile record is not followed.
- */
-static bool check_added(const struct way *way, struct patch_error *error)
-{
-    const struct header *header = &way->header;
-    uint8_t hash[SUM_SIZE];
-    bool inserted = header->insertion_size != 0;
-    uint64_t start = inserted ? header->insertion_offset : header->table_offset;
-    uint64_t size = inserted ? header->insertion_size : header->table_size;
-
-    if (!sum_added(way->image->reader, way->undo->offset, header, &way->recipe, hash, error))
-        return false;
-    return memcmp(hash, header->added_hash, SUM_SIZE) == 0 ||
-           report_change(way->image, start, start + size, error);
-}
-
-/* Names the first chunk of the original that is another one now. */
-static bool report_chunk(const struct way *way, const struct sum *sum, struct patch_error *error)
-{
-    const struct header *header = &way->header;
-
-    for (unsigned i = 0; i < SUM_CHUNKS; i++) {
-        uint64_t start = sum_chunk_start(sum, i);
-        uint64_t end = sum_chunk_start(sum, i + 1);
-        if (start != end && sum_chunk_short(sum, i) != header->chunks[i])
-            return report_change(way->image, moved(header, start), moved(header, end - 1) + 1,
-                                 error);
-    }
-    return report_record(way->undo->offset, error);
-}
-
-static bool restore(const struct way *way, struct patch_error *error)
-{
-    struct sum sum = {.size = way->header.original_size, .count = SUM_CHUNKS};
-    uint8_t hash[SUM_SIZE];
-
-    if (!check_added(way, error) ||
-        !recipe_write(&way->recipe, way->image->file, way->fd, NULL, &sum, error))
-        return false;
-    sum_result(&sum, hash);
-    return memcmp(hash, way->header.original_hash, SUM_SIZE) == 0 || report_chunk(way, &sum, error);
-}
-
-/* Whether the plain sum of what `recipe` gives is `expected`. */
-static bool sum_is(const struct recipe *recipe, const struct reader *input, int fd,
-                   const uint8_t expected[SUM_SIZE], bool *same, struct patch_error *error)
-{
-    struct sum sum = {.size = recipe->size, .count = 1};
-    uint8_t hash[SUM_SIZE];
-
-    if (!recipe_write(recipe, input, fd, NULL, &sum, error))
-        return false;
-    sum_result(&sum, hash);
-    *same = memcmp(hash, expected, SUM_SIZE) == 0;
-    return true;
-}
-
-static bool restore_version_1(const struct way *way, struct patch_error *error)
-{
-    const struct reader *input = way->image->file;
-    struct cleared cleared;
-    bool same;
-
-    clear_sums(&cleared, input, way->undo->offset, 1);
-    if (!sum_is(&cleared.recipe, input, -1, way->header.added_hash, &same, error))
-        return false;
-    if (!same)
-        return error_set(error, PATCH_CHANGED_SINCE,
-                         "changed since it was patched: its checksum is another one");
-    if (!sum_is(&way->recipe, input, way->fd, way->header.original_hash, &same, error))
-        return false;
-    return same || report_record(way->undo->offset, error);
-}
-
-bool undo_restore(const struct image *image, const struct undo *undo, int fd,
-                  struct patch_error *error)
-{
-    struct way way = {.image = image, .undo = undo, .fd = fd};
-
-    if (image->size != undo->patched_size)
-        return error_set(error, PATCH_CHANGED_SINCE,
-                         "changed since it was patched: it has %" PRIu64
-                         " bytes, then it had %" PRIu64,
-                         image->size, undo->patched_size);
-    if (!read_header(image, undo->offset, &way.header, error) ||
-        !undo_recipe(image, undo, &way.recipe, error))
-        return false;
-    bool done = way.header.magic[VERSION_AT] == VERSION ? restore(&way, error)
-                                                        : restore_version_1(&way, error);
-    recipe_finish(&way.recipe);
-    return done;
+    return undo_build_recipe(&header, image->bytes + undo->offset, undo->offset, recipe, error);
 }
