@@ -7,8 +7,10 @@
 #include "hook.h"
 #include "hub.h"
 #include "incarnation.h"
+#include "offload.h"
 #include "own.h"
 #include "record_lock.h"
+#include "vforked.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -36,14 +38,50 @@ static bool is_hidden(int fd)
     return true;
 }
 
+/* Whether its close waits until the other side has all that was sent (socket(7)). */
+static bool lingers(int fd)
+{
+    struct linger linger = {0, 0};
+    socklen_t size = sizeof linger;
+    int saved = errno;
+
+    if (getsockopt(fd, SOL_SOCKET, SO_LINGER, &linger, &size) != 0)
+        errno = saved;
+    return linger.l_onoff != 0 && linger.l_linger > 0;
+}
+
+/* The words of the job: descriptor, incarnation. */
+static long run_close(const long *words)
+{
+    if (incarnation_life((int)words[0]) == (unsigned)words[1])
+        return close((int)words[0]);
+    errno = EBADF;
+    return -1;
+}
+
+IN_HUB int close_lingering(struct hub *hub, int fd)
+{
+    long words[OFFLOAD_WORDS] = {fd};
+    bool blocks;
+    int result;
+
+    descriptor_gone(hub, fd);
+    words[1] = (long)incarnation_life(fd);
+    result = (int)offload_call(hub, "close", run_close, words, JOB_LONG, &blocks);
+    return blocks ? close(fd) : result;
+}
+
 int greenify_close(int fd)
 {
+    struct hub *hub = hub_current();
     unsigned closing;
     int result;
 
     if (is_hidden(fd))
         return -1;
-    closing = descriptor_closing(hub_current(), fd);
+    if (hub != NULL && lingers(fd) && !vforked())
+        return close_lingering(hub, fd);
+    closing = descriptor_closing(hub, fd);
     result = close(fd);
     descriptor_closed(fd, closing);
     return result;
