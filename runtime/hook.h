@@ -42,6 +42,10 @@
 ssize_t __read_chk(int fd, void *buffer, size_t size, size_t room);
 ssize_t __pread_chk(int fd, void *buffer, size_t size, off_t position, size_t room);
 __typeof__(__pread_chk) __pread64_chk;
+int __open_2(const char *path, int flags);
+__typeof__(__open_2) __open64_2;
+int __openat_2(int folder, const char *path, int flags);
+__typeof__(__openat_2) __openat64_2;
 ssize_t __recv_chk(int fd, void *buffer, size_t size, size_t room, int flags);
 ssize_t __recvfrom_chk(int fd, void *__restrict buffer, size_t size, size_t room, int flags,
                        __SOCKADDR_ARG address, socklen_t *__restrict length);
@@ -68,6 +72,7 @@ __typeof__(pread64) __pread64;
 __typeof__(pwrite64) __pwrite64;
 __typeof__(sched_yield) __sched_yield;
 __typeof__(sigsuspend) __sigsuspend;
+__typeof__(open) __open, __open64;
 
 /* As <resolv.h> has them; with it come names like REFUSED. */
 struct __res_state;

@@ -9,7 +9,7 @@
  *      process  waiting for children and commands
  *      signal   waiting for signals
  *      ipc      message queues and semaphores of processes
- *      file     what waits for a disk, and file locks
+ *      file     what waits for a disk, file locks, the opening of FIFOs
  *      sync     locks, condition variables, semaphores, joins
  */
 #ifndef GREEN_HOOK_GROUPS_H

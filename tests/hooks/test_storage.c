@@ -18,6 +18,7 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 
 static char path[] = "/tmp/green-storage-XXXXXX";
@@ -236,6 +237,36 @@ START_TEST(a_call_from_the_loop_runs_once)
 }
 END_TEST
 
+static void *open_fifo(void *name)
+{
+    return (void *)(intptr_t)(greenify_open(name, O_RDONLY | O_CLOEXEC) < 0 ? errno : 0);
+}
+
+START_TEST(a_killed_open_leaves_no_end_behind)
+{
+    char folder[] = "/tmp/green-fifo-XXXXXX", name[64];
+    green_t *g;
+    int before;
+    void *error;
+
+    ck_assert_ptr_nonnull(mkdtemp(folder));
+    snprintf(name, sizeof name, "%s/fifo", folder);
+    ck_assert_int_eq(mkfifo(name, 0600), 0);
+    ck_assert_ptr_nonnull(green_loop());
+    before = open_descriptors();
+    g = green_spawn(open_fifo, name);
+    green_sleep(0.02);
+    ck_assert_int_eq(green_kill(g, ECANCELED), 0);
+    ck_assert_int_eq(green_join(g, &error, 30), 0);
+    ck_assert_int_eq((int)(intptr_t)error, ECANCELED);
+    ck_assert_int_eq(open(name, O_WRONLY | O_NONBLOCK), -1);
+    ck_assert_int_eq(errno, ENXIO);
+    ck_assert_int_eq(open_descriptors(), before);
+    unlink(name);
+    rmdir(folder);
+}
+END_TEST
+
 int main(void)
 {
     const TTest *const tests[] = {
@@ -246,6 +277,7 @@ int main(void)
         fcntl_waits_for_another_process,
         a_closed_descriptor_is_another_incarnation,
         a_call_from_the_loop_runs_once,
+        a_killed_open_leaves_no_end_behind,
     };
 
     return run_suite("storage", tests, sizeof tests / sizeof tests[0]);
