@@ -104,7 +104,7 @@ IN_HUB int flock_in_hub(struct hub *hub, int fd, int operation)
         }
         if (errno != EWOULDBLOCK)
             return -1;
-        switch (pause_between_tries(hub, "flock", &pause, PAUSE_RESTARTS)) {
+        switch (pause_between_tries(hub, "flock", &pause)) {
         case PAUSE_FAILED:
             return -1;
         case PAUSE_BLOCKS:

@@ -7,6 +7,7 @@
 #include "hook.h"
 #include "hub.h"
 #include "offload.h"
+#include "pause.h"
 #include "waiter.h"
 
 #include <errno.h>
@@ -65,15 +66,11 @@ static long await_on_worker(const long *words)
 /* Where a worker cannot tell, because its answer is not the caller's (__WNOTHREAD). */
 static enum outcome pause_before_look(struct hub *hub, const char *call)
 {
-    struct waiter *w = waiter_create(hub, call, 0);
-    enum wake cause;
+    static const enum outcome outcomes[] = {
+        [PAUSE_OVER] = CHANGED, [PAUSE_FAILED] = FAILED, [PAUSE_BLOCKS] = BLOCKS};
+    double seconds = 0.005;
 
-    if (w == NULL)
-        return FAILED;
-    w->restartable = true;
-    cause = waiter_park(w, hub_deadline(0.005));
-    waiter_destroy(w);
-    return conclude(cause);
+    return outcomes[pause_between_tries(hub, call, &seconds)];
 }
 
 static enum outcome await_any(struct hub *hub, const char *call, const struct children *children)

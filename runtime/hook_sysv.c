@@ -1,14 +1,11 @@
 /* SPDX-License-Identifier: MIT
  *
- * Hooks of the message queues and semaphores of System V. No event tells of a message, so the queue
- * is looked at again after pauses: a message taken by a worker for a caller that is gone could not
- * be put back in its place. Semaphores are waited for by a worker, in the kernel's queue: a look
- * now and then could miss that one was zero for a moment.
+ * Hooks of the message queues and semaphores of System V. After a first try a worker waits, in the
+ * kernel's queue, where the order is kept and nothing is missed that is true for a moment only.
  */
 #include "hook.h"
 #include "hub.h"
 #include "offload.h"
-#include "pause.h"
 #include "timespec.h"
 
 #include <errno.h>
@@ -21,37 +18,92 @@
 
 /* --- messages --------------------------------------------------------------------------------- */
 
-/* A queue that was there and is not any more was removed meanwhile (msgop(2)). */
-static void tell_removal(bool waited)
+struct message_job {
+    struct job job;
+    int queue, flags;
+    bool sends, taken_over;
+    long wanted; /* type that is received */
+    size_t size;
+    ssize_t result;
+    int error;
+    struct {
+        long type;
+        char text[];
+    } message; /* as msgop(2) has it */
+};
+
+static void message_run(struct job *job)
 {
-    if (waited && errno == EINVAL)
-        errno = EIDRM;
+    struct message_job *call = (struct message_job *)job;
+
+    errno = 0;
+    call->result = call->sends
+                       ? msgsnd(call->queue, &call->message, call->size, call->flags)
+                       : msgrcv(call->queue, &call->message, call->size, call->wanted, call->flags);
+    call->error = errno;
+    job->stopped = call->result == -1 && call->error == EINTR;
 }
 
-static ssize_t receive(struct hub *hub, int queue, void *message, size_t size, long type, int flags)
+/* What was received for a caller that is gone is sent again. */
+static void message_destroy(struct job *job)
 {
-    double pause = PAUSE_FIRST;
-    int saved = errno;
+    struct message_job *call = (struct message_job *)job;
 
-    for (;;) {
-        ssize_t done = msgrcv(queue, message, size, type, flags | IPC_NOWAIT);
+    if (!call->sends && !call->taken_over && call->result >= 0)
+        (void)msgsnd(call->queue, &call->message, (size_t)call->result, IPC_NOWAIT);
+    free(call);
+}
 
-        if (done != -1)
-            errno = saved;
-        if (done != -1 || errno != ENOMSG) {
-            if (done == -1)
-                tell_removal(pause > PAUSE_FIRST);
-            return done;
-        }
-        switch (pause_between_tries(hub, "msgrcv", &pause, PAUSE_ENDS)) {
-        case PAUSE_FAILED:
-            return -1;
-        case PAUSE_BLOCKS:
-            return msgrcv(queue, message, size, type, flags);
-        default:
-            break;
-        }
-    }
+static struct message_job *message_create(int queue, size_t size, int flags)
+{
+    struct message_job *call = malloc(sizeof *call + size);
+
+    if (call == NULL)
+        return NULL;
+    *call = (struct message_job){
+        .job = {.run = message_run, .destroy = message_destroy, .kind = JOB_INTERRUPTIBLE},
+        .queue = queue,
+        .flags = flags,
+        .size = size,
+        .result = -1,
+    };
+    return call;
+}
+
+/* Like offload_run(); where that is 0, with the call's errno. */
+static int message_wait(struct hub *hub, const char *name, struct message_job *call)
+{
+    int saved = errno, status = offload_run(hub, name, &call->job);
+
+    if (status != 0)
+        return status;
+    call->taken_over = true;
+    errno = call->result == -1 ? call->error : saved;
+    return 0;
+}
+
+/* A first try costs no worker, and finds what is wrong with the arguments. */
+IN_HUB ssize_t receive(struct hub *hub, int queue, void *message, size_t size, long type, int flags)
+{
+    int saved = errno, status;
+    ssize_t result = msgrcv(queue, message, size, type, flags | IPC_NOWAIT);
+    struct message_job *call;
+
+    if (result != -1 || errno != ENOMSG)
+        return result;
+    errno = saved;
+    call = message_create(queue, size, flags);
+    if (call == NULL)
+        return -1;
+    call->wanted = type;
+    status = message_wait(hub, "msgrcv", call);
+    if (status != 0)
+        return status == 1 ? msgrcv(queue, message, size, type, flags) : -1;
+    result = call->result;
+    if (result >= 0)
+        memcpy(message, &call->message, sizeof call->message.type + (size_t)result);
+    message_destroy(&call->job);
+    return result;
 }
 
 ssize_t greenify_msgrcv(int queue, void *message, size_t size, long type, int flags)
@@ -63,29 +115,25 @@ ssize_t greenify_msgrcv(int queue, void *message, size_t size, long type, int fl
     return receive(hub, queue, message, size, type, flags);
 }
 
-static int send_message(struct hub *hub, int queue, const void *message, size_t size, int flags)
+IN_HUB int send_message(struct hub *hub, int queue, const void *message, size_t size, int flags)
 {
-    double pause = PAUSE_FIRST;
-    int saved = errno;
+    int saved = errno, status, result = msgsnd(queue, message, size, flags | IPC_NOWAIT);
+    struct message_job *call;
 
-    for (;;) {
-        if (msgsnd(queue, message, size, flags | IPC_NOWAIT) == 0) {
-            errno = saved;
-            return 0;
-        }
-        if (errno != EAGAIN) {
-            tell_removal(pause > PAUSE_FIRST);
-            return -1;
-        }
-        switch (pause_between_tries(hub, "msgsnd", &pause, PAUSE_ENDS)) {
-        case PAUSE_FAILED:
-            return -1;
-        case PAUSE_BLOCKS:
-            return msgsnd(queue, message, size, flags);
-        default:
-            break;
-        }
-    }
+    if (result == 0 || errno != EAGAIN)
+        return result;
+    errno = saved;
+    call = message_create(queue, size, flags);
+    if (call == NULL)
+        return -1;
+    call->sends = true;
+    memcpy(&call->message, message, sizeof call->message.type + size);
+    status = message_wait(hub, "msgsnd", call);
+    if (status != 0)
+        return status == 1 ? msgsnd(queue, message, size, flags) : -1;
+    result = (int)call->result;
+    message_destroy(&call->job);
+    return result;
 }
 
 int greenify_msgsnd(int queue, const void *message, size_t size, int flags)

@@ -6,19 +6,17 @@
 
 #include <errno.h>
 
-enum pause_outcome pause_between_tries(struct hub *hub, const char *call, double *seconds,
-                                       enum pause_signals signals)
+enum pause_outcome pause_between_tries(struct hub *hub, const char *call, double *seconds)
 {
     struct waiter *w = waiter_create(hub, call, 0);
     enum wake cause;
 
     if (w == NULL)
         return PAUSE_FAILED;
-    w->restartable = signals == PAUSE_RESTARTS;
-    w->interruptible = signals == PAUSE_ENDS;
+    w->restartable = true;
     cause = waiter_park(w, hub_deadline(*seconds));
     waiter_destroy(w);
-    if (*seconds < 0.016)
+    if (*seconds < PAUSE_LONGEST)
         *seconds *= 2;
     if (cause == WAKE_SIGNAL)
         errno = EINTR;
