@@ -9,6 +9,7 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 static const struct command *const commands[] = {
     &command_patch, &command_scan, &command_verify, &command_revert,
@@ -40,13 +41,21 @@ static void print_overview(void)
            "All of it: greenify(1). The version: greenify --version.\n");
 }
 
-static enum exit_status run_verb(const struct command *command, int argc, char **argv)
+/* A slip of the finger: a file has a dot or a slash in its name, or exists. */
+static bool is_unknown_verb(const char *word)
+{
+    return word[0] != '\0' && word[strspn(word, "abcdefghijklmnopqrstuvwxyz")] == '\0' &&
+           access(word, F_OK) != 0;
+}
+
+static enum exit_status run_verb(const struct command *command, const char *help, int argc,
+                                 char **argv)
 {
     struct settings settings;
     enum exit_status status = STATUS_USAGE;
 
     if (!settings_parse(&settings, command, argc, argv)) {
-        fprintf(stderr, "Try 'greenify %s --help'.\n", command->name);
+        fprintf(stderr, "Try 'greenify %s%s--help'.\n", help, help[0] != '\0' ? " " : "");
     } else if (settings.help) {
         settings_print_help(command);
         status = report_flush(STATUS_DONE);
@@ -69,7 +78,12 @@ enum exit_status command_main(int argc, char **argv)
         return report_flush(STATUS_DONE);
     }
     named = argc > 1 ? command_find(argv[1]) : NULL;
-    if (named == NULL)
-        return run_verb(&command_patch, argc, argv);
-    return run_verb(named, argc - 1, argv + 1);
+    if (named != NULL)
+        return run_verb(named, named->name, argc - 1, argv + 1);
+    if (argc > 1 && is_unknown_verb(argv[1])) {
+        message(NULL, "'%s' is neither a verb nor a file", argv[1]);
+        fprintf(stderr, "Try 'greenify --help'.\n");
+        return STATUS_USAGE;
+    }
+    return run_verb(&command_patch, "", argc, argv);
 }

@@ -19,7 +19,7 @@ bool file_open(struct file *file, const char *path, struct patch_error *error)
     file->fd = -1;
     file->path = realpath(path, NULL);
     if (file->path == NULL)
-        return error_system(error, "cannot resolve");
+        return error_system(error, "cannot open");
     file->fd = open(file->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
     if (file->fd < 0) {
         error_system(error, "cannot open");

@@ -120,8 +120,18 @@ END_TEST
 
 START_TEST(usage_errors_point_to_the_help_of_the_verb)
 {
-    CHECK(STATUS_USAGE, "", "Try 'greenify patch --help'", NULL);
+    CHECK(STATUS_USAGE, "", "Try 'greenify --help'", NULL);
+    CHECK(STATUS_USAGE, "", "Try 'greenify --help'", "--nope", NULL);
+    CHECK(STATUS_USAGE, "", "Try 'greenify patch --help'", "patch", NULL);
     CHECK(STATUS_USAGE, "", "Try 'greenify scan --help'", "scan", "--nope", NULL);
+}
+END_TEST
+
+START_TEST(a_word_that_is_nothing_is_no_file_of_patch)
+{
+    CHECK(STATUS_USAGE, "", "'scna' is neither a verb nor a file\n", "scna", "a.so", NULL);
+    CHECK(STATUS_FAULT, "", "scna.so: cannot open: No such file", "scna.so", NULL);
+    CHECK(STATUS_FAULT, "", "scna: cannot open: No such file", "patch", "scna", NULL);
 }
 END_TEST
 
@@ -135,6 +145,7 @@ int main(void)
         version_is_printed,
         what_is_no_verb_is_a_file_of_patch,
         usage_errors_point_to_the_help_of_the_verb,
+        a_word_that_is_nothing_is_no_file_of_patch,
     };
 
     return run_suite("dispatch", tests, sizeof(tests) / sizeof(tests[0]), NULL, NULL);
