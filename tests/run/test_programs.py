@@ -13,8 +13,9 @@ import tempfile
 import time
 import unittest
 
+import hub
+
 SOURCE = pathlib.Path(os.environ["SOURCE_ROOT"])
-GREENIFY = os.environ["GREENIFY"]
 sys.path.insert(0, str(SOURCE / "tests/end_to_end"))
 import servers  # noqa: E402
 
@@ -22,19 +23,7 @@ PACKAGE = os.environ["PYTHON_PACKAGE"]
 MYSQLDB = all(importlib.util.find_spec(name) for name in ("gevent", "MySQLdb"))
 
 
-class Programs(unittest.TestCase):
-    def both(self, *command, stdin="", env=None):
-        """What the program prints under a hub, after it was compared with what it prints alone."""
-        environment = dict(os.environ, **(env or {}))
-        results = []
-        for prefix in [], [GREENIFY, "run", "--hub", "--hooks", "net,poll,time,name,process,file",
-                           "--"]:
-            done = subprocess.run(prefix + list(command), input=stdin, capture_output=True,
-                                  text=True, timeout=60, env=environment)
-            results.append((done.returncode, done.stdout, done.stderr))
-        self.assertEqual(results[0], results[1])
-        return results[1]
-
+class Programs(hub.Comparison):
     @unittest.skipUnless(shutil.which("mysql") and shutil.which("mariadbd", path="/usr/sbin:/usr/bin"),
                          "the client or the server of MariaDB is not installed")
     def test_mysql(self):
@@ -57,7 +46,7 @@ class Programs(unittest.TestCase):
         scenes = SOURCE / "tests/end_to_end/mysqldb_greenlets.py"
         environment = dict(os.environ, PYTHONPATH=PACKAGE)
         with servers.MariaDB() as server:
-            done = subprocess.run([GREENIFY, "run", "--library", "libmariadb.so.3", "--",
+            done = subprocess.run([hub.GREENIFY, "run", "--library", "libmariadb.so.3", "--",
                                    "/usr/bin/python3", "-B", scenes, "hundred", server.socket],
                                   env=environment, capture_output=True, text=True, timeout=100)
         self.assertEqual((done.returncode, done.stderr), (0, ""))

@@ -1,0 +1,26 @@
+# SPDX-License-Identifier: MIT
+"""Runs a program as it is, and from its first instruction under a hub."""
+import os
+import subprocess
+import unittest
+
+GREENIFY = os.environ["GREENIFY"]
+KINDS = {
+    "plain": [],
+    "hub": [GREENIFY, "run", "--hub", "--hooks", "net,poll,time,name,user,process,signal,ipc,file",
+            "--"],
+}
+
+
+class Comparison(unittest.TestCase):
+    def run_as(self, kind, *command, stdin="", env=None):
+        """Its status, output and errors."""
+        done = subprocess.run([*KINDS[kind], *command], input=stdin, capture_output=True, text=True,
+                              timeout=60, env=dict(os.environ, **(env or {})))
+        return done.returncode, done.stdout, done.stderr
+
+    def both(self, *command, **options):
+        """The same under a hub, after it was compared with what the program does alone."""
+        results = [self.run_as(kind, *command, **options) for kind in KINDS]
+        self.assertEqual(results[0], results[1])
+        return results[1]
