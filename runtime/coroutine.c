@@ -29,7 +29,6 @@ static struct green *place_record(struct scheduler *scheduler, const struct stac
     coroutine->asan_base = stack->base;
     coroutine->asan_size = stack->size;
     coroutine->tsan_flow = sanitizer_flow_create();
-    list_init(&coroutine->turn);
     list_append(&scheduler->all, &coroutine->all);
     context_prepare(&coroutine->context, coroutine, coroutine_main, coroutine);
     return coroutine;
@@ -51,6 +50,7 @@ green_t *green_spawn(void *(*entry)(void *), void *argument)
     if (hub == NULL)
         return NULL;
     scheduler = hub->scheduler;
+    scheduler_reap(scheduler);
     if (stack_acquire(&scheduler->stacks, size, &stack) != 0)
         return NULL;
     if (scheduler->exceptions == NULL)
@@ -76,25 +76,21 @@ void coroutine_destroy(struct green *coroutine)
     stack_release(&scheduler->stacks, &stack);
 }
 
-/* errno begins at 0, as in a new thread. */
 void coroutine_main(void *argument)
 {
     struct green *self = argument;
     struct scheduler *scheduler = self->scheduler;
 
     scheduler_arrived(scheduler);
-    errno = 0;
     self->result = self->entry(self->argument);
     if (hub_current() != scheduler->hub)
         exit(EXIT_SUCCESS); /* the child of a fork: its one thread has ended */
     if (self->local != NULL)
         self->local_destroy(self->local);
-    self->state = COROUTINE_ENDED;
+    self->ended = true;
     scheduler->hub->stats.coroutines--;
     if (self->joiner != NULL)
         waiter_wake(self->joiner, WAKE_READY);
-    if (self->detached)
-        scheduler->ended = self;
     scheduler_end(scheduler);
 }
 
@@ -131,7 +127,7 @@ int green_join(green_t *g, void **result, double timeout)
         errno = g == g->scheduler->current ? EDEADLK : EINVAL;
         return -1;
     }
-    if (g->state != COROUTINE_ENDED && await_end(hub, g, timeout) != 0)
+    if (!g->ended && await_end(hub, g, timeout) != 0)
         return -1;
     if (result != NULL)
         *result = g->result;
@@ -146,7 +142,7 @@ int green_detach(green_t *g)
         return -1;
     }
     g->detached = true;
-    if (g->state == COROUTINE_ENDED)
+    if (g->ended)
         coroutine_destroy(g);
     return 0;
 }
@@ -157,7 +153,7 @@ int green_kill(green_t *g, int error)
         errno = EINVAL;
         return -1;
     }
-    if (g->state == COROUTINE_ENDED) {
+    if (g->ended) {
         errno = ESRCH;
         return -1;
     }
@@ -199,9 +195,7 @@ int coroutine_yield(struct hub *hub)
         return yield_foreign(hub);
     if (scheduler_in_dispatcher(scheduler))
         return 0;
-    scheduler_ready(scheduler, scheduler->current);
-    scheduler_suspend(scheduler);
-    return 0;
+    return scheduler_yield(scheduler);
 }
 
 int green_yield(void)

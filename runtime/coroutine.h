@@ -18,25 +18,18 @@ struct hub;
 struct scheduler;
 struct waiter;
 
-enum coroutine_state {
-    COROUTINE_READY,
-    COROUTINE_RUNNING,
-    COROUTINE_WAITING,
-    COROUTINE_ENDED,
-};
-
 struct green {
+    /* What a switch reads and writes is one cache line. */
     struct context context;
-    struct list turn; /* in the scheduler's queue, or a list of itself */
+    struct green *next; /* in the scheduler's queues */
     struct scheduler *scheduler;
-    struct waiter *waiting; /* while parked */
-    struct waiter *joiner;  /* the call that waits for the end */
-    enum coroutine_state state;
-    int pending_error; /* of green_kill(), for the next call that would wait */
-    int saved_errno;
+    struct waiter *waiting; /* while parked, and nobody woke it */
     struct exception_state exceptions;
-    bool detached;
+    int saved_errno;
+    int pending_error; /* of green_kill(), for the next call that would wait */
+    bool ended, detached;
 
+    struct waiter *joiner; /* the call that waits for the end */
     void *(*entry)(void *);
     void *argument;
     void *result;

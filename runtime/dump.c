@@ -12,12 +12,14 @@
 #include <math.h>
 #include <stdio.h>
 
-static const char *const state_names[] = {
-    [COROUTINE_READY] = "ready",
-    [COROUTINE_RUNNING] = "running",
-    [COROUTINE_WAITING] = "waiting",
-    [COROUTINE_ENDED] = "ended",
-};
+static const char *state_of(const struct scheduler *scheduler, const struct green *g)
+{
+    if (g->ended)
+        return "ended";
+    if (g == scheduler->current)
+        return "running";
+    return g->waiting != NULL ? "waiting" : "ready";
+}
 
 static void dump_wait(const struct waiter *w, int fd, double now)
 {
@@ -36,7 +38,7 @@ static void dump_coroutine(const struct scheduler *scheduler, const struct green
     const char *name = g == &scheduler->root ? "root" : "coroutine";
 
     dprintf(fd, "  %s %p %s%s%s", name, (const void *)g, g->name, g->name[0] != '\0' ? " " : "",
-            state_names[g->state]);
+            state_of(scheduler, g));
     if (g->waiting != NULL)
         dump_wait(g->waiting, fd, now);
     dprintf(fd, "\n");

@@ -44,8 +44,8 @@ int green_kill(green_t *g, int error);
 /* The running coroutine, or NULL in a thread without a hub and in a callback of the loop. */
 green_t *green_current(void);
 
-/* Lets every other coroutine that is ready run, and the loop look for events. Without a hub:
- * sched_yield(). */
+/* Lets every other coroutine that is ready run, and the loop look for events: always when nobody else
+ * is ready, and otherwise unless it did so some microseconds ago. Without a hub: sched_yield(). */
 int green_yield(void);
 
 /* Waits. seconds <= 0 is a green_yield(). Without a hub the thread sleeps. */

@@ -20,16 +20,15 @@ static int park(struct hub *hub, struct waiter *w)
     }
     w->parked.host[0] = self;
     self->waiting = w;
-    self->state = COROUTINE_WAITING;
-    scheduler_suspend(scheduler);
-    self->waiting = NULL;
-    return 0;
+    return scheduler_suspend(scheduler);
 }
 
 static void unpark(struct hub *hub, struct waiter *w)
 {
-    (w->cause == WAKE_DEADLINE ? scheduler_due : scheduler_ready)(hub->scheduler,
-                                                                  w->parked.host[0]);
+    struct green *g = w->parked.host[0];
+
+    g->waiting = NULL;
+    (w->cause == WAKE_DEADLINE ? scheduler_due : scheduler_ready)(hub->scheduler, g);
 }
 
 static void **local(struct hub *hub, void (*destroy)(void *))

@@ -181,10 +181,9 @@ double hub_now(void)
     return read_clock(CLOCK_MONOTONIC);
 }
 
-bool hub_overdue(const struct hub *hub)
+double hub_now_coarsely(void)
 {
-    return hub->timers.count > 0 &&
-           timers_earliest(&hub->timers) <= read_clock(CLOCK_MONOTONIC_COARSE);
+    return read_clock(CLOCK_MONOTONIC_COARSE);
 }
 
 double hub_deadline(double timeout)

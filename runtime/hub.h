@@ -80,14 +80,18 @@ struct hub *hub_native(void);
 /* Frees the hub of this thread with everything in it. */
 void hub_destroy(struct hub *hub);
 
-/* CLOCK_MONOTONIC in seconds. */
+/* CLOCK_MONOTONIC in seconds; and cheaper, up to a tick of the system behind. */
 double hub_now(void);
+double hub_now_coarsely(void);
 
 /* `timeout` seconds from now; INFINITY where timeout < 0. */
 double hub_deadline(double timeout);
 
-/* Whether some deadline has passed: cheap, and up to a tick of the system's clock behind. */
-bool hub_overdue(const struct hub *hub);
+/* Whether some deadline has passed, as far as hub_now_coarsely() knows. */
+static inline bool hub_overdue(const struct hub *hub)
+{
+    return hub->timers.count > 0 && timers_earliest(&hub->timers) <= hub_now_coarsely();
+}
 
 /* A kill came too late for the running flow's call: the next one that waits fails with `error`. A
  * foreign host sees to that itself. */

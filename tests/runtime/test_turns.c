@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: MIT
  *
- * Whose turn it is when many are ready and each works for a while.
+ * Whose turn it is when many are ready and each works for a while, or none ever waits.
  */
 #include "green.h"
 #include "support.h"
 
+#include <poll.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <unistd.h>
 
 enum { WORKERS = 10, ROUNDS = 3 };
 
@@ -135,12 +137,164 @@ START_TEST(one_whose_deadline_passed_goes_first)
 }
 END_TEST
 
+/* --- the loop between them ---------------------------------------------------------------------
+ */
+
+static int ends[2];
+static bool arrived;
+
+static void *await_byte(void *unused)
+{
+    if (green_wait_fd(ends[0], POLLIN, -1) == POLLIN)
+        arrived = true;
+    return unused;
+}
+
+static green_t *reader(void)
+{
+    green_t *g;
+
+    ck_assert_int_eq(pipe(ends), 0);
+    arrived = false;
+    g = green_spawn(await_byte, NULL);
+    ck_assert_ptr_nonnull(g);
+    return g;
+}
+
+static void write_byte(void)
+{
+    ck_assert_int_eq(write(ends[1], "x", 1), 1);
+}
+
+enum { TURNS_MOST = 100000000 };
+
+/* Never waits; each turn takes so many milliseconds. */
+static void *take_turns(void *milliseconds)
+{
+    while (!arrived && turns < TURNS_MOST) {
+        double end = now() + (double)(intptr_t)milliseconds * 1e-3;
+
+        turns++;
+        while (milliseconds != NULL && now() < end)
+            continue;
+        green_yield();
+    }
+    return NULL;
+}
+
+static void spin_beside_a_reader(int count, intptr_t milliseconds)
+{
+    green_t *g = reader(), *spinners[10];
+
+    for (int i = 0; i < count; i++)
+        spinners[i] = green_spawn(take_turns, (void *)milliseconds);
+    for (int i = 0; i < 20; i++)
+        green_yield();
+    write_byte();
+    turns = 0;
+    for (int i = 0; i < count; i++)
+        ck_assert_int_eq(green_join(spinners[i], NULL, -1), 0);
+    ck_assert_int_eq(green_join(g, NULL, -1), 0);
+    ck_assert(arrived);
+}
+
+START_TEST(those_who_never_wait_leave_the_loop_its_turns)
+{
+    for (int count = 1; count <= 10; count++) {
+        spin_beside_a_reader(count, 0);
+        ck_assert_uint_lt(turns, TURNS_MOST);
+    }
+}
+END_TEST
+
+/* The loop is not kept waiting by the number of turns, but by the time that they take. */
+START_TEST(where_turns_are_long_the_loop_has_one_each_round)
+{
+    spin_beside_a_reader(2, 1);
+    ck_assert_uint_le(turns, 12);
+    spin_beside_a_reader(10, 1);
+    ck_assert_uint_le(turns, 40);
+}
+END_TEST
+
+START_TEST(a_yield_with_nobody_ready_is_a_look_at_the_loop)
+{
+    green_t *g = reader();
+
+    for (int i = 0; i < 10; i++)
+        green_yield();
+    ck_assert(!arrived);
+    write_byte();
+    for (int i = 0; i < 3; i++)
+        green_yield();
+    ck_assert(arrived);
+    ck_assert_int_eq(green_join(g, NULL, -1), 0);
+}
+END_TEST
+
+static long counter;
+
+static void *note_turns(void *own)
+{
+    for (int i = 0; i < 100; i++) {
+        ((long *)own)[i] = counter++;
+        green_yield();
+    }
+    return NULL;
+}
+
+START_TEST(turns_go_round)
+{
+    enum { MANY = 7 };
+    static long own[MANY][100];
+    green_t *g[MANY];
+
+    for (int i = 0; i < MANY; i++)
+        g[i] = green_spawn(note_turns, own[i]);
+    for (int i = 0; i < MANY; i++)
+        ck_assert_int_eq(green_join(g[i], NULL, -1), 0);
+    for (int round = 0; round < 100; round++)
+        for (int i = 0; i < MANY; i++)
+            ck_assert_int_eq(own[i][round], round * MANY + i);
+}
+END_TEST
+
+static void *end_at_once(void *count)
+{
+    ++*(long *)count;
+    return NULL;
+}
+
+START_TEST(those_detached_leave_their_stacks_to_the_next)
+{
+    uintptr_t lowest = UINTPTR_MAX, highest = 0;
+    long count = 0;
+
+    for (int i = 0; i < 10000; i++) {
+        green_t *g = green_spawn(end_at_once, &count);
+
+        ck_assert_ptr_nonnull(g);
+        lowest = (uintptr_t)g < lowest ? (uintptr_t)g : lowest;
+        highest = (uintptr_t)g > highest ? (uintptr_t)g : highest;
+        ck_assert_int_eq(green_detach(g), 0);
+        green_yield();
+        ck_assert_int_eq(count, i + 1);
+    }
+    ck_assert_uint_le(highest - lowest, 4 * 260 * 1024);
+}
+END_TEST
+
 int main(void)
 {
     const TTest *const tests[] = {
         a_deadline_does_not_wait_for_all_who_are_ready,
         deadlines_let_the_others_have_turns,
         one_whose_deadline_passed_goes_first,
+        those_who_never_wait_leave_the_loop_its_turns,
+        where_turns_are_long_the_loop_has_one_each_round,
+        a_yield_with_nobody_ready_is_a_look_at_the_loop,
+        turns_go_round,
+        those_detached_leave_their_stacks_to_the_next,
     };
 
     return run_suite("turns", tests, sizeof tests / sizeof *tests);

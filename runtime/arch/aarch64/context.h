@@ -25,8 +25,9 @@ struct context_frame {
     uint64_t fpcr, unused;
 };
 
-/* Suspends the running flow into *from and resumes *to. */
-void green_context_switch(struct context *from, const struct context *to);
+/* Suspends the running flow into *from and resumes *to. Returns 0 once somebody resumes it, so that
+ * who calls it last can return so too. */
+int green_context_switch(struct context *from, const struct context *to);
 
 /* The first return address of a new flow: calls x19 with x20, and never returns. */
 void green_context_entry(void);

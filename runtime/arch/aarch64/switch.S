@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * void green_context_switch(struct context *from, const struct context *to)
+ * int green_context_switch(struct context *from, const struct context *to)
  * The frame is drawn in context.h. Both stacks have the same layout at the exchange, so the CFI
  * stays right across it, and a debugger can unwind a suspended flow.
  */
@@ -64,6 +64,7 @@ green_context_switch:
         ldp     d10, d11, [sp, #112]
         ldp     d12, d13, [sp, #128]
         ldp     d14, d15, [sp, #144]
+        mov     w0, #0
         ldp     x29, x30, [sp], #176
         .cfi_def_cfa_offset 0
         .cfi_restore x29

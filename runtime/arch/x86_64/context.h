@@ -26,8 +26,9 @@ struct context_frame {
     uint64_t end_of_stack[2]; /* keeps sp aligned to 16 at the call in green_context_entry() */
 };
 
-/* Suspends the running flow into *from and resumes *to. */
-void green_context_switch(struct context *from, const struct context *to);
+/* Suspends the running flow into *from and resumes *to. Returns 0 once somebody resumes it, so that
+ * who calls it last can return so too. */
+int green_context_switch(struct context *from, const struct context *to);
 
 /* The first return address of a new flow: calls r12 with r13, and never returns. */
 void green_context_entry(void);
