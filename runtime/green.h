@@ -59,8 +59,8 @@ int green_wait_fd(int fd, short events, double timeout);
 int green_set_name(green_t *g, const char *name);
 
 /* Address space of the stacks of coroutines spawned from now on, by any thread, guard page
- * included; rounded up to pages. EINVAL: less than 16 KiB or more than 1 GiB. Default 256 KiB,
- * or GREEN_STACK_SIZE. */
+ * included; rounded up to an odd number of pages. EINVAL: less than 16 KiB or more than 1 GiB.
+ * Default 256 KiB, or GREEN_STACK_SIZE. */
 int green_set_stack_size(size_t bytes);
 
 /* --- hub -------------------------------------------------------------------------------------- */

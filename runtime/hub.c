@@ -85,6 +85,7 @@ struct hub *hub_create(const struct host *host, struct loop *(*create_loop)(stru
     list_init(&hub->spares);
     list_init(&hub->lot_waits);
     timers_init(&hub->timers);
+    hub->chore_at = (double)INFINITY;
     hub->loop = create_loop(hub);
     if (hub->loop == NULL)
         goto no_loop;
@@ -211,9 +212,10 @@ static void expire(struct hub *hub)
 
 bool hub_run(struct hub *hub, bool wait)
 {
+    double due = timers_earliest(&hub->timers), chore = hub->chore_at + HUB_TICK;
     bool possible;
 
-    hub->loop->ops->set_deadline(hub->loop, timers_earliest(&hub->timers));
+    hub->loop->ops->set_deadline(hub->loop, due < chore ? due : chore);
     possible = hub->loop->ops->run(hub->loop, wait, hub->awaited > 0);
     expire(hub);
     return possible;

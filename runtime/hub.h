@@ -49,6 +49,7 @@ struct hub {
     size_t awaited;          /* parked waiters that the loop, or another thread, can wake */
     size_t masked;           /* parked waiters with a signal mask of their own */
     bool hidden;             /* its descriptors are kept from the program (own.h) */
+    double chore_at;         /* when the host wants to tidy up; INFINITY: there is nothing */
     bool waits_forever;      /* a call that nothing can end waits, as it would in libc */
     struct green_hub_stats stats;
     struct closings *closings; /* of descriptors, by other threads */
@@ -80,9 +81,10 @@ struct hub *hub_native(void);
 /* Frees the hub of this thread with everything in it. */
 void hub_destroy(struct hub *hub);
 
-/* CLOCK_MONOTONIC in seconds; and cheaper, up to a tick of the system behind. */
+/* CLOCK_MONOTONIC in seconds; and cheaper, up to HUB_TICK behind. */
 double hub_now(void);
 double hub_now_coarsely(void);
+#define HUB_TICK 0.01
 
 /* `timeout` seconds from now; INFINITY where timeout < 0. */
 double hub_deadline(double timeout);

@@ -51,6 +51,11 @@ static inline void sanitizer_stack_unused(void *base, size_t size)
 {
     __lsan_unregister_root_region(base, size);
 }
+/* The mapping is about to go: others may come to lie where poison is. */
+static inline void sanitizer_stack_gone(void *base, size_t size)
+{
+    __asan_unpoison_memory_region(base, size);
+}
 /* Around a switch: begin in the old flow (`fake` NULL: it ends here), end in the new one. */
 static inline void sanitizer_switch_begin(void **fake, const void *base, size_t size)
 {
@@ -67,6 +72,11 @@ static inline void sanitizer_stack_fresh(void *base, size_t size)
     (void)size;
 }
 static inline void sanitizer_stack_unused(void *base, size_t size)
+{
+    (void)base;
+    (void)size;
+}
+static inline void sanitizer_stack_gone(void *base, size_t size)
 {
     (void)base;
     (void)size;

@@ -12,6 +12,7 @@
 #include "waiter.h"
 
 #include <errno.h>
+#include <math.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -223,6 +224,20 @@ static void await_signal(struct hub *hub)
     hub->awaited--;
 }
 
+/* Gives back the memory of stacks that are free for good. */
+static void tidy_up(struct scheduler *scheduler)
+{
+    struct hub *hub = scheduler->hub;
+    bool tidying = hub->chore_at < (double)INFINITY;
+
+    if (!tidying && !stack_pool_is_warm(&scheduler->stacks))
+        return;
+    if (tidying && (hub->chore_at > hub_now_coarsely() || stack_pool_cool(&scheduler->stacks)))
+        return;
+    hub->chore_at = stack_pool_is_warm(&scheduler->stacks) ? hub_now_coarsely() + WARM_SECONDS
+                                                           : (double)INFINITY;
+}
+
 static void dispatch(void *argument)
 {
     struct scheduler *scheduler = argument;
@@ -236,6 +251,7 @@ static void dispatch(void *argument)
         scheduler->turns_at_loop = scheduler->turns;
         if (anybody_ready(scheduler))
             scheduler_suspend(scheduler);
+        tidy_up(scheduler);
         possible = hub_run(hub, !anybody_ready(scheduler));
         scheduler->loop_time = ticks_now();
         if (possible || anybody_ready(scheduler) || hub_current() != hub)

@@ -8,11 +8,17 @@
 #ifndef GREEN_STACK_H
 #define GREEN_STACK_H
 
+#include <stdbool.h>
 #include <stddef.h>
+
+struct slab;
+struct stack_class;
 
 struct stack {
     void *base;  /* lowest usable byte, just above the guard page */
     size_t size; /* usable bytes */
+    struct slab *slab;
+    unsigned index; /* in the slab */
     unsigned valgrind_id;
 };
 
@@ -22,6 +28,7 @@ enum { STACK_SIZE_DEFAULT = 256 * 1024, STACK_SIZE_LEAST = 16 * 1024 };
 /* All the stacks of one hub, in a class for each size. */
 struct stack_pool {
     struct stack_class *classes;
+    size_t page; /* of memory, in bytes */
 };
 
 void stack_pool_init(struct stack_pool *pool);
@@ -33,8 +40,16 @@ void stack_pool_finish(struct stack_pool *pool);
  * no mapping left: vm.max_map_count), or EINVAL (beyond the limits above). */
 int stack_acquire(struct stack_pool *pool, size_t size, struct stack *stack);
 
-/* Takes the stack back; after a burst its memory goes back to the system. Never fails. */
-void stack_release(struct stack_pool *pool, const struct stack *stack);
+/* Takes the stack back. Never fails. Its memory is kept for the next, as long as few are. */
+void stack_release(const struct stack *stack);
+
+/* Whether free stacks keep memory. */
+bool stack_pool_is_warm(const struct stack_pool *pool);
+
+/* To be called now and then: gives back the memory of stacks that nobody needed since the last
+ * time, of so many at a time that it takes well below a millisecond. Returns whether more are left.
+ */
+bool stack_pool_cool(struct stack_pool *pool);
 
 /* The size for new stacks, shared by all threads: stack_size_set(), else GREEN_STACK_SIZE, else the
  * default. 0 with EINVAL when the environment holds what cannot be a size. */

@@ -79,10 +79,17 @@ START_TEST(without_address_space_spawn_is_enomem)
 }
 END_TEST
 
+/* As a kernel before 6.13. */
+static bool without_guard_install(void)
+{
+    return make_fail(SYS_madvise, 2, GUARD_INSTALL, EINVAL) &&
+           make_fail(SYS_process_madvise, 3, GUARD_INSTALL, EINVAL);
+}
+
 /* AddressSanitizer needs mappings of its own, and ends the process where it gets none. */
 static void few_mappings(void)
 {
-    if (is_sanitized() || !make_fail(SYS_madvise, 2, GUARD_INSTALL, EINVAL))
+    if (is_sanitized() || !without_guard_install())
         _exit(SKIPPED);
     green_set_stack_size(16 * 1024);
     spawn_to_the_limit();
@@ -121,7 +128,7 @@ END_TEST
 
 static void no_guards(void)
 {
-    if (!make_fail(SYS_madvise, 2, GUARD_INSTALL, EINVAL) || !make_fail(SYS_mprotect, 0, 0, ENOMEM))
+    if (!without_guard_install() || !make_fail(SYS_mprotect, 0, 0, ENOMEM))
         _exit(SKIPPED);
     errno = 0;
     if (green_spawn(nothing, NULL) != NULL || errno != ENOMEM)
