@@ -367,7 +367,8 @@ SEEN_BY_LOADER unsigned la_objopen(struct link_map *map, Lmid_t namespace, uintp
     if (failure != NULL)
         dprintf(STDERR_FILENO, "greenify: %s: not redirected: %s\n", path, failure);
     else if (wanted.tells && count > 0)
-        dprintf(STDERR_FILENO, "greenify: %s: %zu functions redirected\n", path, count);
+        dprintf(STDERR_FILENO, "greenify: %s: %zu function%s redirected\n", path, count,
+                count == 1 ? "" : "s");
     *cookie = (uintptr_t)strings;
     return 0;
 }

@@ -6,15 +6,16 @@
 
 #include "settings.h"
 
-bool refusals_is_fatal(const struct patch_error *error)
+bool refusals_fail_all(const struct settings *settings, const struct patch_error *error)
 {
-    return error->code == PATCH_SYSTEM || error->code == PATCH_MEMORY;
+    return error->code == PATCH_SYSTEM || error->code == PATCH_MEMORY ||
+           (settings->strict && error->code != PATCH_PROTECTED);
 }
 
 void refusals_take(struct refusals *refusals, const struct settings *settings, const char *file,
                    const struct patch_error *error)
 {
-    if (settings->strict || settings->verbosity > 0 || refusals_is_fatal(error))
+    if (settings->verbosity > 0 || refusals_fail_all(settings, error))
         message_failure(file, error);
     refusals->total++;
     if ((size_t)error->code < REFUSALS_CODES)

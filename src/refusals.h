@@ -20,8 +20,9 @@ struct refusals {
     size_t total;
 };
 
-/* Whether this failure is none of the file's kind but of the system, so that all must fail. */
-bool refusals_is_fatal(const struct patch_error *error);
+/* Whether all must fail for this: the failure is none of the file's kind but of the system, or
+ * --strict was given. What is never patched by rule, as the runtime itself, fails nothing. */
+bool refusals_fail_all(const struct settings *settings, const struct patch_error *error);
 
 /* Counts it; under -v, or when it fails all, says it. */
 void refusals_take(struct refusals *refusals, const struct settings *settings, const char *file,

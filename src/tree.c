@@ -62,7 +62,7 @@ static void count_refusals(struct tree *tree)
         if (file->state != TRANSACTION_FAILED)
             continue;
         refusals_take(&tree->refusals, tree->settings, file->input, &file->error);
-        tree->failed |= tree->settings->strict || refusals_is_fatal(&file->error);
+        tree->failed |= refusals_fail_all(tree->settings, &file->error);
     }
 }
 

@@ -126,7 +126,7 @@ static void compare_tags(const struct wheel *wheel)
     if (sscanf(gnu_get_libc_version(), "%3u.%3u", &major, &minor) == 2 && promised != 0 &&
         promised < major * 1000 + minor && wheel->settings->verbosity >= 0)
         message(wheel->input,
-                "its tag promises to work with glibc %u.%u, this runtime may need %u.%u",
+                "warning: its tag promises to work with glibc %u.%u, this runtime may need %u.%u",
                 promised / 1000, promised % 1000, major, minor);
 }
 

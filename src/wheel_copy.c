@@ -136,7 +136,7 @@ static bool patch_member(struct wheel_copy *copy, const char *name, const char *
         outcome = PATCH_NOTHING;
     if (outcome == PATCH_FAILED)
         refusals_take(&copy->refusals, copy->settings, name, error);
-    done = outcome != PATCH_FAILED || (!copy->settings->strict && !refusals_is_fatal(error));
+    done = outcome != PATCH_FAILED || !refusals_fail_all(copy->settings, error);
     if (outcome == PATCH_READY)
         done = patch_commit(change, error) && find_runtime(copy, path, &report, error) &&
                add_member(copy, name, &report, error);

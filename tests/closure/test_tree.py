@@ -12,7 +12,7 @@ import unittest
 
 sys.path.insert(0, str(pathlib.Path(os.environ["SOURCE_ROOT"]) / "tests/command"))
 import package  # noqa: E402
-from support import COMMAND, Case, dynamic_imports, sha256, snapshot  # noqa: E402
+from support import COMMAND, RUNTIME, Case, dynamic_imports, sha256, snapshot  # noqa: E402
 
 HOOKED = "#include <poll.h>\nint wait_here(void) { return poll(0, 0, 1); }\n"
 PLAIN = "int three(void) { return 3; }\n"
@@ -177,6 +177,13 @@ class Tree(Case):
         self.assertIn("cut.so", run.stderr)
         self.assertIn("nothing was written", run.stderr)
         self.assertEqual(snapshot(self.site), before)
+
+    def test_strict_takes_the_runtime_for_no_refusal(self):
+        self.library("good.so")
+        shutil.copy(RUNTIME / "libgreen.so.1", self.site / "libgreen.so.1")
+        run = self.tree("--strict")
+        self.assertEqual(run.stderr, "")
+        self.assertIn("1 refused: protected", run.stdout)
 
     def test_hard_links_are_rewritten_when_asked(self):
         library = self.library("linked.so")

@@ -85,7 +85,7 @@ class Redirection(unittest.TestCase):
 
     def test_verbose_names_what_was_redirected(self):
         done = run("-v", "--", PROGRAM, "load", plugin("lazy"))
-        self.assertIn(f"greenify: {plugin('lazy')}: 1 functions redirected\n", done.stderr)
+        self.assertIn(f"greenify: {plugin('lazy')}: 1 function redirected\n", done.stderr)
         self.assertIn(f"greenify: {PROGRAM}: 2 functions redirected\n", done.stderr)
         self.assertNotIn("libc.so", done.stderr)
         self.assertNotIn("libev.so", done.stderr)
