@@ -134,14 +134,18 @@ static long run_sync(const long *words)
     return 0;
 }
 
+/* It cannot fail: an error that ends the wait is the next call's. */
 void greenify_sync(void)
 {
     struct hub *hub = hub_current();
     const long words[OFFLOAD_WORDS] = {0};
+    int saved = errno;
     bool blocks = true;
 
-    if (hub != NULL)
-        (void)offload_call(hub, "sync", run_sync, words, JOB_SHORT, &blocks);
+    if (hub != NULL && offload_call(hub, "sync", run_sync, words, JOB_SHORT, &blocks) != 0 &&
+        !blocks)
+        hub_defer(hub, errno);
+    errno = saved;
     if (blocks)
         sync();
 }

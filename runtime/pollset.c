@@ -99,6 +99,8 @@ static bool looks_again(enum wake cause)
 /* -1: one was closed. */
 static int begin_look(const struct waiter *w, size_t watched, struct pollfd *fds, nfds_t count)
 {
+    if (watched == 0)
+        return 0;
     closings_try_begin(w->hub->closings);
     if (!mark_closed(w, watched, fds, count))
         return 0;
