@@ -20,17 +20,18 @@ static int examine(struct blocking *b)
     if (entry == NULL)
         return -1;
     b->life = incarnation_lives(entry->number);
-    traits = descriptor_traits(entry, b->fd, b->option, &room);
+    traits = entry->examined && fd_entry_is_trusted(entry)
+                 ? &entry->traits
+                 : descriptor_traits(entry, b->fd, b->option, &room);
     if (traits == NULL)
         return -1;
     if (traits->nonblocking) {
         errno = EAGAIN;
         return -1;
     }
-    b->deadline = (double)INFINITY;
-    if (b->option != 0)
-        b->deadline =
-            hub_deadline(b->option == SO_RCVTIMEO ? traits->receive_timeout : traits->send_timeout);
+    b->deadline = hub_deadline(b->option == SO_RCVTIMEO   ? traits->receive_timeout
+                               : b->option == SO_SNDTIMEO ? traits->send_timeout
+                                                          : -1.);
     b->entry = entry;
     b->hub->stats.optimistic--;
     return 0;

@@ -81,23 +81,21 @@ static struct fd_interest interest(const struct list *list)
     return (struct fd_interest){(short)open, (short)all};
 }
 
-int fdtable_add(struct fdtable *table, struct fd_wait *wait)
+int fdtable_add(struct fdtable *table, struct fd_entry *entry, struct fd_wait *wait)
 {
-    struct fd_entry *entry = fdtable_entry(table, wait->fd);
-    struct loop *loop = table->loop;
+    short events = wait->events;
 
-    if (entry == NULL)
-        return -1;
     wait->entry = entry;
     wait->closed = false;
     wait->life = incarnation_watch(entry->number, table->closings->bit);
+    if (!list_empty(&entry->waits))
+        events |= interest(&entry->waits).open;
     list_append(&entry->waits, &wait->link);
-    if (wait->events != 0 && loop->ops->watch(loop, wait->fd, interest(&entry->waits).open,
-                                              !fd_entry_is_trusted(entry)) != 0) {
-        list_remove(&wait->link);
-        return -1;
-    }
-    return 0;
+    if (wait->events == 0 ||
+        table->loop->ops->watch(table->loop, wait->fd, events, !fd_entry_is_trusted(entry)) == 0)
+        return 0;
+    list_remove(&wait->link);
+    return -1;
 }
 
 struct fd_interest fdtable_ready(struct fdtable *table, int fd, short revents)

@@ -93,7 +93,7 @@ static inline struct fd_entry *fdtable_entry(struct fdtable *table, int fd)
 }
 
 /* wait->waiter, fd and events are set by the caller. -1 with errno. */
-int fdtable_add(struct fdtable *table, struct fd_wait *wait);
+int fdtable_add(struct fdtable *table, struct fd_entry *entry, struct fd_wait *wait);
 
 static inline void fdtable_remove(struct fd_wait *wait)
 {

@@ -82,7 +82,6 @@ struct hub *hub_create(const struct host *host, struct loop *(*create_loop)(stru
         return NULL;
     hub->host = host;
     list_init(&hub->waiters);
-    list_init(&hub->spares);
     list_init(&hub->lot_waits);
     timers_init(&hub->timers);
     hub->chore_at = (double)INFINITY;
@@ -140,10 +139,10 @@ static void free_waiters(struct hub *hub)
             close(w->own_fd);
         waiter_destroy(w);
     }
-    while (!list_empty(&hub->spares)) {
-        struct waiter *w = list_entry(hub->spares.next, struct waiter, link);
+    while (hub->spares != NULL) {
+        struct waiter *w = hub->spares;
 
-        list_remove(&w->link);
+        hub->spares = w->next_spare;
         free(w);
     }
 }
@@ -185,11 +184,6 @@ double hub_now(void)
 double hub_now_coarsely(void)
 {
     return read_clock(CLOCK_MONOTONIC_COARSE);
-}
-
-double hub_deadline(double timeout)
-{
-    return timeout < 0 ? (double)INFINITY : hub_now() + timeout;
 }
 
 void hub_defer(struct hub *hub, int error)

@@ -13,6 +13,7 @@
 #include "loop.h"
 #include "timers.h"
 
+#include <math.h>
 #include <signal.h>
 #include <stdbool.h>
 
@@ -42,7 +43,7 @@ struct hub {
     struct fdtable fds;
     struct timers timers;
     struct list waiters;     /* those parked now */
-    struct list spares;      /* waiters to use again */
+    struct waiter *spares;   /* to be used again */
     struct list lot_waits;   /* those in the parking lot */
     struct owners *owners;   /* of locks that flows of this thread hold; NULL: none ever did */
     struct mailbox *mailbox; /* from other threads */
@@ -87,7 +88,10 @@ double hub_now_coarsely(void);
 #define HUB_TICK 0.01
 
 /* `timeout` seconds from now; INFINITY where timeout < 0. */
-double hub_deadline(double timeout);
+static inline double hub_deadline(double timeout)
+{
+    return timeout < 0 ? (double)INFINITY : hub_now() + timeout;
+}
 
 /* Whether some deadline has passed, as far as hub_now_coarsely() knows. */
 static inline bool hub_overdue(const struct hub *hub)

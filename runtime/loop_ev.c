@@ -41,10 +41,11 @@ static const struct {
 struct watch {
     unsigned relied_since; /* loop->tick when a wait began that relies on what the kernel was told,
                               and no event came since; 0: there is none */
+    short active;          /* poll(2) events of those of `io` that are started */
     bool relied;           /* it is in loop->relied */
     bool changed;          /* it is in loop->changed */
-    bool anew; /* libev tells the kernel, even where its events are the same as before */
-    int told;  /* the events that libev told the kernel of */
+    bool anew;  /* libev tells the kernel, even where its events are the same as before */
+    short told; /* of `active`: what libev told the kernel of */
     ev_io io[DIRECTIONS];
 };
 
@@ -86,37 +87,56 @@ static void note_change(struct loop_ev *loop, struct watch *watch)
     watch->changed = true;
 }
 
+static short direction_of(const ev_io *io)
+{
+    return directions[io - ((const struct watch *)io->data)->io].poll;
+}
+
 static void start(struct loop_ev *loop, ev_io *io)
 {
-    note_change(loop, io->data);
+    struct watch *watch = io->data;
+
+    note_change(loop, watch);
+    watch->active |= direction_of(io);
     ev_io_start(loop->ev, io);
     ev_unref(loop->ev);
 }
 
 static void stop(struct loop_ev *loop, ev_io *io)
 {
+    struct watch *watch = io->data;
+
     if (!ev_is_active(io))
         return;
-    note_change(loop, io->data);
+    note_change(loop, watch);
+    watch->active &= (short)~direction_of(io);
     ev_ref(loop->ev);
     ev_io_stop(loop->ev, io);
+}
+
+/* libev stopped it, with a reference that was not ours. */
+static void stopped(struct loop_ev *loop, ev_io *io)
+{
+    struct watch *watch = io->data;
+
+    ev_ref(loop->ev);
+    watch->active &= (short)~direction_of(io);
+    watch->told = 0;
 }
 
 static void on_ready(struct ev_loop *ev, ev_io *io, int revents)
 {
     struct watch *watch = io->data;
     struct loop_ev *loop = ev_userdata(ev);
-    short direction = directions[io - watch->io].poll, events = 0;
+    short events = 0;
 
     watch->relied_since = 0;
     for (int d = 0; d < DIRECTIONS; d++)
         if ((revents & directions[d].ev) != 0)
             events |= directions[d].poll;
-    if ((revents & EV_ERROR) != 0 && !ev_is_active(io)) {
-        ev_ref(ev); /* libev stopped it, with a reference that was not ours */
-        watch->told = 0;
-    }
-    if ((hub_ready(loop->base.hub, io->fd, events).all & direction) == 0)
+    if (!ev_is_active(io))
+        stopped(loop, io);
+    if ((hub_ready(loop->base.hub, io->fd, events).all & direction_of(io)) == 0)
         stop(loop, io);
 }
 
@@ -196,7 +216,7 @@ static void renew_awaited(struct loop_ev *loop, struct watch *watch)
     short awaited = fdtable_interest(&loop->base.hub->fds, watch->io[READ].fd).all;
 
     for (int d = 0; d < DIRECTIONS; d++)
-        if (ev_is_active(&watch->io[d]) && (awaited & directions[d].poll) != 0)
+        if ((watch->active & awaited & directions[d].poll) != 0)
             renew(loop, watch, d);
 }
 
@@ -237,6 +257,20 @@ static void rely(struct loop_ev *loop, struct watch *watch)
         begin_to_doubt(loop);
 }
 
+static void add_directions(struct loop_ev *loop, struct watch *watch, short events, bool anew)
+{
+    for (int d = 0; d < DIRECTIONS; d++) {
+        if ((events & directions[d].poll) == 0)
+            continue;
+        if (anew)
+            renew(loop, watch, d);
+        else if ((watch->active & directions[d].poll) != 0)
+            rely(loop, watch);
+        else
+            start(loop, &watch->io[d]);
+    }
+}
+
 static int loop_watch(struct loop *base, int fd, short events, bool anew)
 {
     struct loop_ev *loop = self(base);
@@ -246,16 +280,10 @@ static int loop_watch(struct loop *base, int fd, short events, bool anew)
         watch = make(loop, fd);
     if (watch == NULL)
         return -1;
-    for (int d = 0; d < DIRECTIONS; d++) {
-        if ((events & directions[d].poll) == 0)
-            continue;
-        if (anew)
-            renew(loop, watch, d);
-        else if (ev_is_active(&watch->io[d]))
-            rely(loop, watch);
-        else
-            start(loop, &watch->io[d]);
-    }
+    if (!anew && (events & ~watch->active) == 0)
+        rely(loop, watch);
+    else
+        add_directions(loop, watch, events, anew);
     return 0;
 }
 
@@ -391,26 +419,15 @@ static void watch_signals(struct loop_ev *loop)
     ev_unref(loop->ev);
 }
 
-static int active_events(const struct watch *watch)
-{
-    int events = 0;
-
-    for (int d = 0; d < DIRECTIONS; d++)
-        if (ev_is_active(&watch->io[d]))
-            events |= directions[d].ev;
-    return events;
-}
-
 /* Whether libev tells the kernel of this watch when it runs now. */
 static bool will_tell(struct watch *watch)
 {
-    int events = active_events(watch);
-    bool tells = events != 0 && (events != watch->told || watch->anew);
+    bool tells = watch->active != 0 && (watch->active != watch->told || watch->anew);
 
     watch->changed = false;
-    if (events != 0)
+    if (watch->active != 0)
         watch->anew = false;
-    watch->told = events;
+    watch->told = watch->active;
     return tells;
 }
 
@@ -459,7 +476,7 @@ static void before_anew(struct ev_loop *ev, ev_fork *anew, int revents)
 
     (void)revents;
     for (int fd = 0; fd < loop->watch_count; fd++)
-        if (loop->watches[fd] != NULL && active_events(loop->watches[fd]) != 0)
+        if (loop->watches[fd] != NULL && loop->watches[fd]->active != 0)
             found |= drop_if_closed(loop, fd);
     if (found)
         ev_async_send(ev, &loop->wake); /* somebody may be ready: do not wait */

@@ -15,12 +15,12 @@
 /* The one that was used last is the one that is in the cache. */
 static struct waiter *take(struct hub *hub)
 {
-    struct list *link = hub->spares.next;
+    struct waiter *w = hub->spares;
 
-    if (list_empty(&hub->spares))
-        return cacheline_alloc(sizeof(struct waiter));
-    list_remove(link);
-    return list_entry(link, struct waiter, link);
+    if (w == NULL)
+        return cacheline_alloc(sizeof *w);
+    hub->spares = w->next_spare;
+    return w;
 }
 
 static int make_room(struct waiter *w, size_t fds)
@@ -64,25 +64,30 @@ static void unwatch(struct waiter *w)
 
 void waiter_destroy(struct waiter *w)
 {
+    struct hub *hub = w->hub;
+
     unwatch(w);
     if (w->fds != &w->single)
         free(w->fds);
-    list_prepend(&w->hub->spares, &w->link);
+    w->next_spare = hub->spares;
+    hub->spares = w;
 }
 
 int waiter_watch(struct waiter *w, int fd, short events)
 {
-    struct fd_wait *wait;
+    struct fd_entry *entry = fdtable_entry(&w->hub->fds, fd);
+    struct fd_wait *wait = &w->fds[w->fd_count];
 
+    if (entry == NULL)
+        return -1;
     if (w->fd_count == w->fd_capacity) {
         errno = ENOMEM;
         return -1;
     }
-    wait = &w->fds[w->fd_count];
     wait->waiter = w;
     wait->fd = fd;
     wait->events = events;
-    if (fdtable_add(&w->hub->fds, wait) != 0)
+    if (fdtable_add(&w->hub->fds, entry, wait) != 0)
         return -1;
     w->fd_count++;
     return 0;

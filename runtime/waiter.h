@@ -30,8 +30,11 @@ enum wake {
 
 /* What every wait uses comes first: a wait for one descriptor touches two cache lines. */
 struct waiter {
-    struct list link; /* in hub->waiters, or hub->spares */
-    struct hub *hub;
+    struct list link; /* in hub->waiters */
+    union {
+        struct hub *hub;
+        struct waiter *next_spare; /* of those to be used again */
+    };
     const char *call;    /* name of the call, for dumps */
     struct fd_wait *fds; /* &single, or an array of its own */
     unsigned fd_count, fd_capacity;

@@ -58,7 +58,7 @@ static void set_up(void)
 static int add(int i, int fd, short events)
 {
     waits[i] = (struct fd_wait){.waiter = &waiters[i], .fd = fd, .events = events};
-    return fdtable_add(&table, &waits[i]);
+    return fdtable_add(&table, fdtable_entry(&table, fd), &waits[i]);
 }
 
 START_TEST(only_those_are_woken_whose_events_came)
