@@ -34,6 +34,7 @@ struct patch_change {
 static char *resolve_new(const char *output, struct patch_error *error)
 {
     char *result = NULL;
+    char what[160];
     const char *name = file_base_name(output);
     char *folder = name == output ? strdup(".") : strndup(output, (size_t)(name - output));
 
@@ -43,9 +44,10 @@ static char *resolve_new(const char *output, struct patch_error *error)
         free(folder);
         return NULL;
     }
+    snprintf(what, sizeof(what), "the folder of %s", output);
     char *real = realpath(folder, NULL);
     if (real == NULL)
-        error_system(error, "cannot resolve the folder of the output");
+        error_system(error, what);
     else if (asprintf(&result, "%s/%s", strcmp(real, "/") == 0 ? "" : real, name) < 0)
         result = NULL;
     if (real != NULL && result == NULL)
