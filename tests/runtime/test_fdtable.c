@@ -57,8 +57,10 @@ static void set_up(void)
 
 static int add(int i, int fd, short events)
 {
+    struct fd_entry *entry = fdtable_entry(&table, fd);
+
     waits[i] = (struct fd_wait){.waiter = &waiters[i], .fd = fd, .events = events};
-    return fdtable_add(&table, fdtable_entry(&table, fd), &waits[i]);
+    return entry == NULL ? -1 : fdtable_add(&table, entry, &waits[i]);
 }
 
 START_TEST(only_those_are_woken_whose_events_came)
