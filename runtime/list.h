@@ -35,6 +35,14 @@ static inline void list_append(struct list *head, struct list *link)
     head->previous = link;
 }
 
+static inline void list_prepend(struct list *head, struct list *link)
+{
+    link->next = head->next;
+    link->previous = head;
+    head->next->previous = link;
+    head->next = link;
+}
+
 /* A removed link is an empty list; removing it again does nothing. */
 static inline void list_remove(struct list *link)
 {
