@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: MIT
 """greenify run: what is redirected, when, and what the program and its children see of it."""
 import http.server
-import importlib.util
 import os
 import shutil
 import signal
@@ -236,12 +235,6 @@ print(select.select([a], [], [], 5)[0] == [a], os.waitstatus_to_exitcode(os.wait
             server.shutdown()
         self.assertEqual((done.returncode, done.stderr), (0, ""))
         self.assertEqual(done.stdout, "x" * 1000000)
-
-    @unittest.skipUnless(importlib.util.find_spec("test.test_select"),
-                         "libpython3.11-testsuite is not installed")
-    def test_cpythons_own_tests_of_select(self):
-        done = run("--hub", "/usr/bin/python3", "-m", "test", "test_select", "test_epoll")
-        self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
 
 
 if __name__ == "__main__":
