@@ -14,6 +14,7 @@
 #include <sys/mman.h>
 #include <sys/msg.h>
 #include <sys/sem.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 static char buffer[64];
@@ -101,6 +102,66 @@ static int call_pwrite(void)
 static int call_pwritev(void)
 {
     return failure(greenify_pwritev(file, &part, 1, 0));
+}
+
+/* --- FIFOs ------------------------------------------------------------------------------------ */
+
+static char fifo[64];
+
+static bool make_fifo(void)
+{
+    snprintf(fifo, sizeof fifo, "/tmp/greenify-cancel-fifo.%d", (int)getpid());
+    unlink(fifo);
+    return mkfifo(fifo, 0600) == 0;
+}
+
+/* Both sides at once. */
+static void open_other_side(void)
+{
+    other = open(fifo, O_RDWR);
+}
+
+static void remove_fifo(void)
+{
+    close(other);
+    unlink(fifo);
+}
+
+static int opened(int fd)
+{
+    if (fd >= 0)
+        close(fd);
+    return failure(fd);
+}
+
+static int call_open(void)
+{
+    return opened(greenify_open(fifo, O_RDONLY));
+}
+
+static int call_open_for_writing(void)
+{
+    return opened(greenify_open(fifo, O_WRONLY));
+}
+
+static int call_open_checked(void)
+{
+    return opened(greenify___open_2(fifo, O_RDONLY));
+}
+
+static int call_openat(void)
+{
+    return opened(greenify_openat(AT_FDCWD, fifo, O_RDONLY));
+}
+
+static int call_openat_checked(void)
+{
+    return opened(greenify___openat_2(AT_FDCWD, fifo, O_RDONLY));
+}
+
+static int call_creat(void)
+{
+    return opened(greenify_creat(fifo, 0600));
 }
 
 /* --- its locks -------------------------------------------------------------------------------- */
@@ -322,6 +383,12 @@ const struct point points_file[] = {
     POINT(preadv, open_file, call_preadv, NULL, close_file, .may_be_done = true),
     POINT(pwrite, open_file, call_pwrite, NULL, close_file, .may_be_done = true),
     POINT(pwritev, open_file, call_pwritev, NULL, close_file, .may_be_done = true),
+    POINT(open, make_fifo, call_open, open_other_side, remove_fifo),
+    POINT(open, make_fifo, call_open_for_writing, open_other_side, remove_fifo),
+    POINT(__open_2, make_fifo, call_open_checked, open_other_side, remove_fifo),
+    POINT(openat, make_fifo, call_openat, open_other_side, remove_fifo),
+    POINT(__openat_2, make_fifo, call_openat_checked, open_other_side, remove_fifo),
+    POINT(creat, make_fifo, call_creat, open_other_side, remove_fifo),
     POINT(flock, lock_other, call_flock, unlock_other, close_file),
     POINT(lockf, lock_record, call_lockf, unlock_record, close_file),
     POINT(fcntl, lock_record, call_fcntl, unlock_record, close_file),

@@ -381,7 +381,55 @@ static int call_connect(void)
     return error;
 }
 
+/* What the other side does not read keeps a close with SO_LINGER waiting. */
+static int peers[2], peer_count;
+
+static bool listen_for_closes(void)
+{
+    peer_count = 0;
+    return listen_at(AF_INET, sizeof(struct sockaddr_in)) && listen(s[0], 2) == 0;
+}
+
+static int connect_and_fill(void)
+{
+    const struct linger linger = {1, 1000};
+    static const char page[65536];
+    int fd = socket(AF_INET, SOCK_STREAM, 0);
+
+    if (connect(fd, &address.any, address_size) != 0 ||
+        setsockopt(fd, SOL_SOCKET, SO_LINGER, &linger, sizeof linger) != 0)
+        abort();
+    peers[peer_count++] = accept(s[0], NULL, NULL);
+    while (send(fd, page, sizeof page, MSG_DONTWAIT) > 0)
+        continue;
+    return fd;
+}
+
+static int call_close(void)
+{
+    return failure(greenify_close(connect_and_fill()));
+}
+
+/* That of the killed call as well, whose worker goes on. */
+static void read_to_the_end(void)
+{
+    static char bytes[65536];
+
+    while (peer_count > 0) {
+        while (recv(peers[peer_count - 1], bytes, sizeof bytes, 0) > 0)
+            continue;
+        close(peers[--peer_count]);
+    }
+}
+
+static void close_listener(void)
+{
+    read_to_the_end();
+    close_pairs();
+}
+
 const struct point points_net[] = {
+    POINT(close, listen_for_closes, call_close, read_to_the_end, close_listener),
     POINT(connect, listen_and_fill, call_connect, accept_all, close_pairs),
     POINT(connect, listen_and_fill_inet, call_connect, accept_all, close_pairs),
     POINT(accept, listen_locally, call_accept, connect_one, close_pairs),

@@ -81,7 +81,7 @@ START_TEST(every_hook_that_waits_is_a_point)
 
         if (!waits || find_point(rows[i].hook) != NULL)
             continue;
-        printf("no point for %s, which waits %s\n", rows[i].name, rows[i].what);
+        fprintf(stderr, "no point for %s, which waits %s\n", rows[i].name, rows[i].what);
         missing++;
     }
     ck_assert_uint_eq(missing, 0);
