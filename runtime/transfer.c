@@ -231,39 +231,42 @@ static size_t taken(size_t size, int flags)
     return (flags & MSG_PEEK) != 0 ? 0 : size;
 }
 
+/* With errno as it was before the call. */
 static __attribute__((noinline)) ssize_t receive_waiting(struct hub *hub, const char *call, int fd,
-                                                         struct iovec bytes, int flags,
-                                                         int saved_errno)
+                                                         void *buffer, size_t size, int flags)
 {
-    struct blocking b = blocking_after_try(hub, call, fd, POLLIN, SO_RCVTIMEO, saved_errno);
+    struct blocking b = blocking_after_try(hub, call, fd, POLLIN, SO_RCVTIMEO, errno);
     ssize_t received;
 
     if (blocking_wait(&b) != 0)
         return -1;
     do
-        received = recv(fd, bytes.iov_base, bytes.iov_len, flags | b.dontwait);
+        received = recv(fd, buffer, size, flags | b.dontwait);
     while (blocking_retry(&b, received));
-    fd_entry_was_read(b.entry, received, taken(bytes.iov_len, flags));
+    fd_entry_was_read(b.entry, received, taken(size, flags));
     return received;
 }
 
-/* What was read to its end before is not tried: a stream is reported as readable once it is. */
+/* What was read to its end before is not tried: a stream is reported as readable once it is. The
+ * wait is the tail of the call, so that a suspended stack holds less. */
 ssize_t transfer_receive(struct hub *hub, const char *call, int fd, void *buffer, size_t size,
                          int flags)
 {
     struct fd_entry *entry = fdtable_find(&hub->fds, fd);
-    struct iovec bytes = {buffer, size};
-    int saved = errno;
     ssize_t received;
+    int saved;
 
     if ((flags & MSG_WAITALL) != 0)
-        return receive_bytes_all(hub, call, fd, bytes, flags);
+        return receive_bytes_all(hub, call, fd, (struct iovec){buffer, size}, flags);
     hub->stats.optimistic++;
     if (fd_entry_is_drained(entry))
-        return receive_waiting(hub, call, fd, bytes, flags, saved);
+        return receive_waiting(hub, call, fd, buffer, size, flags);
+    saved = errno;
     received = recv(fd, buffer, size, flags | MSG_DONTWAIT);
-    if (received < 0 && errno == EAGAIN)
-        return receive_waiting(hub, call, fd, bytes, flags, saved);
+    if (received < 0 && errno == EAGAIN) {
+        errno = saved;
+        return receive_waiting(hub, call, fd, buffer, size, flags);
+    }
     fd_entry_was_read(entry, received, taken(size, flags));
     return received;
 }
