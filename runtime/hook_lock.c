@@ -1,15 +1,12 @@
 /* SPDX-License-Identifier: MIT
  *
- * Hooks of file locks, tried first. Record locks are then waited for on a worker, where the kernel
- * still finds deadlocks between processes. A lock by flock() is tried again after pauses: it
- * belongs to the open file, so that a worker whose caller was interrupted would take away what that
- * caller locked since.
+ * Hooks of file locks, tried first, and then waited for on a worker: there the kernel keeps the
+ * order, finds deadlocks between processes, and ends the wait when a signal says so.
  */
 #include "hook.h"
 #include "hub.h"
 #include "incarnation.h"
 #include "offload.h"
-#include "pause.h"
 #include "record_lock.h"
 
 #include <errno.h>
@@ -23,7 +20,9 @@ struct lock_job {
     struct job job;
     int fd;
     unsigned incarnation;
-    int command; /* of fcntl() */
+    int (*lock)(struct lock_job *call);
+    void (*unlock)(struct lock_job *call);
+    int command; /* of fcntl() or flock() */
     struct flock range;
     bool taken_over;
     int result, error;
@@ -38,16 +37,10 @@ static void lock_run(struct job *job)
     if (incarnation_life(call->fd) != call->incarnation)
         goto out;
     errno = 0;
-    call->result = fcntl(call->fd, call->command, &call->range);
+    call->result = call->lock(call);
 out:
     call->error = errno;
     job->stopped = call->result == -1 && call->error == EINTR;
-}
-
-static void give_back(struct lock_job *call)
-{
-    call->range.l_type = F_UNLCK;
-    (void)fcntl(call->fd, call->command, &call->range);
 }
 
 static void lock_destroy(struct job *job)
@@ -55,11 +48,11 @@ static void lock_destroy(struct job *job)
     struct lock_job *call = (struct lock_job *)job;
 
     if (!call->taken_over && call->result == 0)
-        give_back(call);
+        call->unlock(call);
     free(call);
 }
 
-static struct lock_job *lock_create(int fd)
+static struct lock_job *lock_create(int fd, int command)
 {
     struct lock_job *call = calloc(1, sizeof *call);
 
@@ -68,6 +61,7 @@ static struct lock_job *lock_create(int fd)
     call->job = (struct job){.run = lock_run, .destroy = lock_destroy, .kind = JOB_STOPPABLE};
     call->fd = fd;
     call->incarnation = incarnation_life(fd);
+    call->command = command;
     call->result = -1;
     return call;
 }
@@ -91,32 +85,32 @@ static int lock_wait(struct hub *hub, const char *name, struct lock_job *call, b
 
 /* --- flock ------------------------------------------------------------------------------------ */
 
+static int lock_file(struct lock_job *call)
+{
+    return flock(call->fd, call->command);
+}
+
+static void unlock_file(struct lock_job *call)
+{
+    (void)flock(call->fd, LOCK_UN);
+}
+
 IN_HUB int flock_in_hub(struct hub *hub, int fd, int operation)
 {
-    unsigned incarnation = incarnation_life(fd);
-    double pause = PAUSE_FIRST;
-    int saved = errno;
+    int saved = errno, result = flock(fd, operation | LOCK_NB);
+    struct lock_job *call;
+    bool blocks;
 
-    for (;;) {
-        if (flock(fd, operation | LOCK_NB) == 0) {
-            errno = saved;
-            return 0;
-        }
-        if (errno != EWOULDBLOCK)
-            return -1;
-        switch (pause_between_tries(hub, "flock", &pause)) {
-        case PAUSE_FAILED:
-            return -1;
-        case PAUSE_BLOCKS:
-            return flock(fd, operation);
-        default:
-            break;
-        }
-        if (incarnation_life(fd) != incarnation) {
-            errno = EBADF;
-            return -1;
-        }
-    }
+    if (result == 0 || errno != EWOULDBLOCK)
+        return result;
+    call = lock_create(fd, operation);
+    if (call == NULL)
+        return -1;
+    call->lock = lock_file;
+    call->unlock = unlock_file;
+    errno = saved;
+    result = lock_wait(hub, "flock", call, &blocks);
+    return blocks ? flock(fd, operation) : result;
 }
 
 int greenify_flock(int fd, int operation)
@@ -130,15 +124,27 @@ int greenify_flock(int fd, int operation)
 
 /* --- record locks ----------------------------------------------------------------------------- */
 
+static int lock_range(struct lock_job *call)
+{
+    return fcntl(call->fd, call->command, &call->range);
+}
+
+static void unlock_range(struct lock_job *call)
+{
+    call->range.l_type = F_UNLCK;
+    (void)fcntl(call->fd, call->command, &call->range);
+}
+
 static int lock_record(struct hub *hub, const char *name, int fd, int command,
                        const struct flock *range, bool *blocks)
 {
-    struct lock_job *call = lock_create(fd);
+    struct lock_job *call = lock_create(fd, command);
 
     *blocks = false;
     if (call == NULL)
         return -1;
-    call->command = command;
+    call->lock = lock_range;
+    call->unlock = unlock_range;
     call->range = *range;
     return lock_wait(hub, name, call, blocks);
 }
