@@ -5,10 +5,22 @@
  */
 #include "blocking.h"
 
+#include "at_once.h"
 #include "descriptor.h"
 #include "waiter.h"
 
 #include <math.h>
+
+/* Seconds; each pause is twice the one before. */
+#define PAUSE_LEAST 0.0005
+#define PAUSE_MOST  0.016
+
+static inline double deadline(const struct traits *traits, int option)
+{
+    return hub_deadline(option == SO_RCVTIMEO   ? traits->receive_timeout
+                        : option == SO_SNDTIMEO ? traits->send_timeout
+                                                : -1.);
+}
 
 /* -1 when the call does not wait. */
 static int examine(struct blocking *b)
@@ -29,9 +41,7 @@ static int examine(struct blocking *b)
         errno = EAGAIN;
         return -1;
     }
-    b->deadline = hub_deadline(b->option == SO_RCVTIMEO   ? traits->receive_timeout
-                               : b->option == SO_SNDTIMEO ? traits->send_timeout
-                                                          : -1.);
+    b->deadline = deadline(traits, b->option);
     b->entry = entry;
     b->hub->stats.optimistic--;
     return 0;
@@ -73,7 +83,8 @@ static struct waiter *begin_wait(const struct blocking *b, short events)
 
     if (w == NULL)
         return NULL;
-    w->interruptible = b->deadline < (double)INFINITY; /* never restarted then (signal(7)) */
+    /* Never restarted then (signal(7)). */
+    w->interruptible = b->deadline < (double)INFINITY || b->progress;
     w->restartable = true;
     if (waiter_watch(w, b->fd, events) == 0 && w->single.life == b->life)
         return w;
@@ -99,16 +110,57 @@ static int wait_until(struct blocking *b, short events, double until)
     return conclude(b, cause == WAKE_DEADLINE && until < b->deadline ? WAKE_READY : cause);
 }
 
+/* An event is there all the time, and no try can use it. */
+static int wait_for_another(struct blocking *b)
+{
+    double pause = PAUSE_LEAST * (double)(1U << (b->waits - 1));
+
+    if (pause < PAUSE_MOST)
+        b->waits++;
+    return wait_until(b, 0, hub_deadline(pause));
+}
+
 int blocking_wait(struct blocking *b)
 {
+    if (b->waits > 0 && at_once_ready(b->fd, b->events))
+        return wait_for_another(b);
+    b->waits = 1;
     return wait_until(b, b->events, (double)INFINITY);
+}
+
+void blocking_renew(struct blocking *b)
+{
+    const struct traits *traits;
+    struct traits room;
+
+    if (b->entry == NULL || b->deadline >= (double)INFINITY)
+        return;
+    traits = descriptor_traits(b->entry, b->fd, b->option, &room);
+    if (traits != NULL)
+        b->deadline = deadline(traits, b->option);
+}
+
+static bool is_unix(int fd)
+{
+    int domain = 0;
+    socklen_t size = sizeof domain;
+
+    return getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &size) == 0 && domain == AF_UNIX;
+}
+
+void blocking_progress(struct blocking *b)
+{
+    b->progress = true;
+    b->waits = 0;
+    if (b->entry != NULL && b->deadline < (double)INFINITY && b->option == SO_SNDTIMEO && is_unix(b->fd))
+        blocking_renew(b);
 }
 
 int blocking_pause(struct blocking *b, double *pause)
 {
     double until = hub_deadline(*pause);
 
-    if (*pause < 0.016)
+    if (*pause < PAUSE_MOST)
         *pause *= 2;
     return wait_until(b, 0, until);
 }

@@ -26,6 +26,8 @@ struct blocking {
     const char *call;
     int fd;
     short events;
+    bool progress;          /* some of it is done: any signal handler ends the call */
+    unsigned char waits;    /* in a row that brought an event */
     int option;             /* SO_RCVTIMEO or SO_SNDTIMEO; 0: no timeout of its own */
     int dontwait;           /* MSG_DONTWAIT; 0 once the call has to block for real */
     int saved_errno;        /* successful calls leave errno alone */
@@ -61,7 +63,14 @@ static inline struct blocking blocking_begin(struct hub *hub, const char *call, 
  * program itself made the descriptor non-blocking, and when its timeout is over). */
 int blocking_wait(struct blocking *b);
 
-/* The same where no event tells: lets *pause seconds pass, and doubles it up to 16 ms. */
+/* Some of the call is done. After that every signal handler ends it, with what is done. In Unix
+ * sockets the time to send the rest counts anew. */
+void blocking_progress(struct blocking *b);
+
+/* The call's own timeout, if it has one, counts anew from now on. */
+void blocking_renew(struct blocking *b);
+
+/* blocking_wait() where no event tells: lets *pause seconds pass, and doubles it up to 16 ms. */
 int blocking_pause(struct blocking *b, double *pause);
 
 /* The try that follows a wait is over: to be called where blocking_retry() is not. */

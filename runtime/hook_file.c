@@ -9,6 +9,7 @@
 #include "fortify.h"
 #include "hook.h"
 #include "hub.h"
+#include "pointer.h"
 #include "transfer.h"
 #include "vector.h"
 
@@ -35,6 +36,19 @@ static struct file file_examine(int fd)
         .kind = status.st_mode & S_IFMT,
         .waits = !S_ISREG(status.st_mode) && !S_ISDIR(status.st_mode) && !S_ISBLK(status.st_mode),
     };
+}
+
+/* Sizes that never wait, and that read(2) and recv(2) do not take alike: nothing, and more than
+ * there are addresses. */
+static bool is_libcs(size_t size)
+{
+    return size == 0 || size > (size_t)1 << 46;
+}
+
+static bool is_vector_libcs(const struct iovec *iov, int count)
+{
+    return count <= 0 || count > IOV_MAX ||
+           (!pointer_is_wild(iov) && vector_size(iov, (size_t)count) == 0);
 }
 
 static bool has_no_such_form(int error)
@@ -97,7 +111,7 @@ ssize_t greenify_read(int fd, void *buffer, size_t size)
 {
     struct hub *hub = hub_current();
 
-    if (hub == NULL || size == 0)
+    if (hub == NULL || is_libcs(size))
         return read(fd, buffer, size);
     return read_in_hub(hub, fd, buffer, size);
 }
@@ -120,10 +134,6 @@ IN_HUB ssize_t readv_in_hub(struct hub *hub, int fd, const struct iovec *iov, in
         struct msghdr message = {.msg_iov = (struct iovec *)iov, .msg_iovlen = (size_t)count};
 
         done = recvmsg(fd, &message, b.dontwait);
-        if (done < 0 && errno == EAGAIN && vector_size(iov, (size_t)count) == 0) {
-            errno = b.saved_errno;
-            return readv(fd, iov, count); /* readv() of nothing does not wait, recvmsg() does */
-        }
     } while (blocking_retry(&b, done));
     if (done < 0 && errno == ENOTSOCK)
         return read_file(&b, iov, count);
@@ -134,7 +144,7 @@ ssize_t greenify_readv(int fd, const struct iovec *iov, int count)
 {
     struct hub *hub = hub_current();
 
-    if (hub == NULL || count <= 0 || count > IOV_MAX)
+    if (hub == NULL || is_vector_libcs(iov, count))
         return readv(fd, iov, count);
     return readv_in_hub(hub, fd, iov, count);
 }
@@ -177,18 +187,6 @@ static ssize_t write_at_once(int fd, const struct vector *rest, const struct fil
     return write(fd, part.iov_base, part.iov_len);
 }
 
-/* As blocking_retry(); where poll calls it writable no event tells when there is room enough. */
-static bool retry_write(struct blocking *b, ssize_t written, double *pause)
-{
-    bool would_wait = written < 0 && errno == EAGAIN && b->dontwait != 0;
-
-    if (would_wait && at_once_ready(b->fd, POLLOUT)) {
-        errno = EAGAIN;
-        return blocking_pause(b, pause) == 0;
-    }
-    return blocking_retry(b, written);
-}
-
 /* Goes on after `done` bytes. */
 static ssize_t write_rest(struct blocking *b, struct vector *rest, const struct file *file,
                           size_t done)
@@ -197,12 +195,12 @@ static ssize_t write_rest(struct blocking *b, struct vector *rest, const struct 
     ssize_t written = 0;
 
     while (done < size) {
-        double pause = 0.0005;
-
+        if (done > 0)
+            blocking_progress(b);
         do
             written = b->dontwait != 0 ? write_at_once(b->fd, rest, file)
                                        : writev(b->fd, rest->iov, (int)rest->count);
-        while (retry_write(b, written, &pause));
+        while (blocking_retry(b, written));
         if (written < 0)
             break;
         done += (size_t)written;
@@ -264,7 +262,7 @@ ssize_t greenify_write(int fd, const void *buffer, size_t size)
 {
     struct hub *hub = hub_current();
 
-    if (hub == NULL || size == 0)
+    if (hub == NULL || is_libcs(size))
         return write(fd, buffer, size);
     return write_in_hub(hub, fd, buffer, size);
 }
@@ -274,7 +272,7 @@ ssize_t greenify_writev(int fd, const struct iovec *iov, int count)
 {
     struct hub *hub = hub_current();
 
-    if (hub == NULL || count <= 0 || count > IOV_MAX)
+    if (hub == NULL || is_vector_libcs(iov, count))
         return writev(fd, iov, count);
     return writev_in_hub(hub, fd, iov, count);
 }
@@ -285,17 +283,21 @@ ssize_t greenify_writev(int fd, const struct iovec *iov, int count)
  * own the descriptor is a file, and with flags the caller has decided about waiting. */
 ssize_t greenify_preadv2(int fd, const struct iovec *iov, int count, off_t position, int flags)
 {
-    if (position != -1 || flags != 0)
+    struct hub *hub = hub_current();
+
+    if (hub == NULL || position != -1 || flags != 0 || is_vector_libcs(iov, count))
         return preadv2(fd, iov, count, position, flags);
-    return greenify_readv(fd, iov, count);
+    return readv_in_hub(hub, fd, iov, count);
 }
 HOOK_SAME(preadv64v2, preadv2);
 
 ssize_t greenify_pwritev2(int fd, const struct iovec *iov, int count, off_t position, int flags)
 {
-    if (position != -1 || flags != 0)
+    struct hub *hub = hub_current();
+
+    if (hub == NULL || position != -1 || flags != 0 || is_vector_libcs(iov, count))
         return pwritev2(fd, iov, count, position, flags);
-    return greenify_writev(fd, iov, count);
+    return writev_in_hub(hub, fd, iov, count);
 }
 HOOK_SAME(pwritev64v2, pwritev2);
 

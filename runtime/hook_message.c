@@ -13,6 +13,29 @@
 
 /* --- receiving -------------------------------------------------------------------------------- */
 
+/* MSG_WAITALL is for each message by itself. */
+static int receive_whole(struct blocking *b, struct mmsghdr *message, int flags)
+{
+    ssize_t received = transfer_receive_all(b, &message->msg_hdr, flags);
+
+    if (received < 0)
+        return -1;
+    message->msg_len = (unsigned)received;
+    return 1;
+}
+
+static int receive_some(struct blocking *b, struct mmsghdr *messages, unsigned count, int flags)
+{
+    int received;
+
+    if ((flags & MSG_WAITALL) != 0 && b->dontwait != 0)
+        return receive_whole(b, messages, flags);
+    do
+        received = recvmmsg(b->fd, messages, count, flags | b->dontwait, NULL);
+    while (blocking_retry(b, received));
+    return received;
+}
+
 /* Until `count` messages have come; or one, with MSG_WAITFORONE; or an error or timeout after
  * progress. `until` is looked at after each message only: so it is in Linux (recvmmsg(2), BUGS). */
 static int receive_messages(struct blocking *b, struct mmsghdr *messages, unsigned count, int flags,
@@ -22,12 +45,11 @@ static int receive_messages(struct blocking *b, struct mmsghdr *messages, unsign
     int received;
 
     do {
-        do
-            received = recvmmsg(b->fd, messages + done, count - done, flags | b->dontwait, NULL);
-        while (blocking_retry(b, received));
+        received = receive_some(b, messages + done, count - done, flags);
         if (received <= 0)
             break;
         done += (unsigned)received;
+        blocking_progress(b);
     } while (done < count && (flags & MSG_WAITFORONE) == 0 && hub_now() < until);
     if (received < 0 && done == 0)
         return -1;

@@ -11,6 +11,7 @@
 
 #include <poll.h>
 #include <stdbool.h>
+#include <sys/ioctl.h>
 
 /* After progress the error that waits in the socket belongs to the next call: do not fetch it. */
 static bool broken(int fd)
@@ -33,19 +34,35 @@ static bool fetch_error(int fd)
     return true;
 }
 
-static ssize_t send_part(struct blocking *b, struct msghdr *part, int flags, bool progress)
+void transfer_drop_error(int fd)
+{
+    int saved = errno;
+
+    (void)fetch_error(fd);
+    errno = saved;
+}
+
+bool transfer_must_not_send(const struct blocking *b, bool waited)
+{
+    if (!b->progress)
+        return waited && fetch_error(b->fd);
+    if (!broken(b->fd))
+        return false;
+    errno = EPIPE;
+    return true;
+}
+
+static ssize_t send_part(struct blocking *b, struct msghdr *part, int flags)
 {
     bool waited = false;
     ssize_t sent;
 
     do {
-        if (progress && broken(b->fd)) {
-            errno = EPIPE;
+        if (transfer_must_not_send(b, waited)) {
+            blocking_tried(b);
             return -1;
         }
-        if (waited && !progress && fetch_error(b->fd))
-            return -1;
-        sent = sendmsg(b->fd, part, flags | b->dontwait | (progress ? MSG_NOSIGNAL : 0));
+        sent = sendmsg(b->fd, part, flags | b->dontwait | (b->progress ? MSG_NOSIGNAL : 0));
         waited = true;
     } while (blocking_retry(b, sent));
     return sent;
@@ -65,10 +82,11 @@ ssize_t transfer_send_rest(struct blocking *b, const struct msghdr *message, int
         part.msg_iov = rest.iov;
         part.msg_iovlen = rest.count;
         if (done > 0) {
+            blocking_progress(b);
             part.msg_control = NULL;
             part.msg_controllen = 0;
         }
-        sent = send_part(b, &part, flags, done > 0);
+        sent = send_part(b, &part, flags);
         if (sent < 0)
             break;
         done += (size_t)sent;
@@ -165,6 +183,40 @@ static bool carries_descriptors(struct msghdr *message)
     return false;
 }
 
+/* Something stands in front of the next byte: the mark of urgent data, or an error after the last
+ * one. That is for the next call. */
+static bool next_is_not_data(int fd)
+{
+    struct pollfd state = {.fd = fd, .events = POLLPRI};
+    int at_mark = 0, left = 0;
+
+    if (poll(&state, 1, 0) <= 0)
+        return false;
+    if ((state.revents & POLLPRI) != 0 && ioctl(fd, SIOCATMARK, &at_mark) == 0 && at_mark != 0)
+        return true;
+    return (state.revents & POLLERR) != 0 && ioctl(fd, FIONREAD, &left) == 0 && left == 0;
+}
+
+/* A further part, or 0 when the call ends without one; -1 likewise, with errno. */
+static ssize_t receive_part(struct blocking *b, const struct vector *rest,
+                            const struct msghdr *given, struct msghdr *part, int flags)
+{
+    ssize_t received;
+
+    do {
+        if (next_is_not_data(b->fd)) {
+            blocking_tried(b);
+            return 0;
+        }
+        *part = (struct msghdr){.msg_iov = rest->iov,
+                                .msg_iovlen = rest->count,
+                                .msg_control = given->msg_control,
+                                .msg_controllen = given->msg_controllen};
+        received = recvmsg(b->fd, part, flags | b->dontwait);
+    } while (blocking_retry(b, received));
+    return received;
+}
+
 /* Fills what `done` bytes left open; `given` is the message as the caller gave it. */
 static ssize_t receive_rest(struct blocking *b, struct msghdr *message, const struct msghdr *given,
                             int flags, size_t done)
@@ -178,14 +230,9 @@ static ssize_t receive_rest(struct blocking *b, struct msghdr *message, const st
         vector_init(&rest, given->msg_iov, given->msg_iovlen) != 0)
         return (ssize_t)done;
     vector_advance(&rest, done);
+    blocking_progress(b);
     do {
-        do {
-            part = (struct msghdr){.msg_iov = rest.iov,
-                                   .msg_iovlen = rest.count,
-                                   .msg_control = given->msg_control,
-                                   .msg_controllen = given->msg_controllen};
-            received = recvmsg(b->fd, &part, flags | b->dontwait);
-        } while (blocking_retry(b, received));
+        received = receive_part(b, &rest, given, &part, flags);
         if (received <= 0)
             break;
         done += (size_t)received;

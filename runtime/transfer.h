@@ -37,6 +37,13 @@ ssize_t transfer_send(struct blocking *b, const struct msghdr *message, int flag
 ssize_t transfer_send_rest(struct blocking *b, const struct msghdr *message, int flags,
                            size_t done);
 
+/* Whether to send more would be wrong: it would raise a signal after some was sent, or hide what
+ * broke the connection during a wait of this call (`waited`). errno says why. */
+bool transfer_must_not_send(const struct blocking *b, bool waited);
+
+/* Takes the error that waits in the socket, as a call does that goes on until it fails. */
+void transfer_drop_error(int fd);
+
 /* recvmsg() with MSG_WAITALL: everything asked for, less only at the end of the stream, with an
  * error or timeout after progress, or where control data came along. */
 ssize_t transfer_receive_all(struct blocking *b, struct msghdr *message, int flags);
