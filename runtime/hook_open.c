@@ -140,7 +140,9 @@ HOOK_SAME(openat64, openat);
 
 int greenify_creat(const char *path, mode_t mode)
 {
-    return open_at("creat", AT_FDCWD, path, O_WRONLY | O_CREAT | O_TRUNC, mode);
+    return hub_current() == NULL
+               ? creat(path, mode)
+               : open_at("creat", AT_FDCWD, path, O_WRONLY | O_CREAT | O_TRUNC, mode);
 }
 HOOK_SAME(creat64, creat);
 
