@@ -22,6 +22,7 @@ struct user_job;
 
 /* A kind of question: libc's reentrant form, and what its answer is made of. */
 struct form {
+    const char *call, *static_call; /* names of the two functions that ask so */
     int (*ask)(struct user_job *call);
     void (*move)(const struct user_job *call, void *entry, char *buffer);
     enum answer kind;
@@ -103,10 +104,11 @@ static int ask_group_by_id(struct user_job *call)
                       (struct group **)&call->found);
 }
 
-static const struct form user_by_name = {ask_user_by_name, move_user, ANSWER_USER},
-                         user_by_id = {ask_user_by_id, move_user, ANSWER_USER},
-                         group_by_name = {ask_group_by_name, move_group, ANSWER_GROUP},
-                         group_by_id = {ask_group_by_id, move_group, ANSWER_GROUP};
+static const struct form
+    user_by_name = {"getpwnam_r", "getpwnam", ask_user_by_name, move_user, ANSWER_USER},
+    user_by_id = {"getpwuid_r", "getpwuid", ask_user_by_id, move_user, ANSWER_USER},
+    group_by_name = {"getgrnam_r", "getgrnam", ask_group_by_name, move_group, ANSWER_GROUP},
+    group_by_id = {"getgrgid_r", "getgrgid", ask_group_by_id, move_group, ANSWER_GROUP};
 
 /* --- the job ---------------------------------------------------------------------------------- */
 
@@ -147,8 +149,8 @@ static void destroy(struct job *job)
 }
 
 /* A buffer like the caller's of `size` bytes; 0: as many as it takes. */
-static struct user_job *create(const struct form *form, const char *name, id_t id,
-                               char *buffer, size_t size)
+static struct user_job *create(const struct form *form, const char *name, id_t id, char *buffer,
+                               size_t size)
 {
     struct user_job *call = calloc(1, sizeof *call);
 
@@ -170,22 +172,27 @@ static struct user_job *create(const struct form *form, const char *name, id_t i
 /* --- the forms with a buffer ------------------------------------------------------------------ */
 
 /* libc's result and errno; -1: the caller has to make the call itself. */
-static int look_up(struct hub *hub, const char *name, struct user_job *call, void *entry,
-                   char *buffer, void **result)
+static int look_up(const struct form *form, const char *name, id_t id, void *entry, char *buffer,
+                   size_t size, void **result)
 {
+    struct hub *hub = hub_current();
+    struct user_job *call;
     int status;
 
+    if (hub == NULL || size == 0)
+        return -1;
     *result = NULL;
+    call = create(form, name, id, buffer, size);
     if (call == NULL)
         return errno = ENOMEM;
-    status = offload_run(hub, name, &call->job);
+    status = offload_run(hub, form->call, &call->job);
     if (status != 0)
         return status == 1 ? -1 : errno;
     status = call->status;
     errno = call->error;
     if (call->found != NULL) {
         memcpy(buffer, call->buffer, call->size);
-        call->form->move(call, entry, buffer);
+        form->move(call, entry, buffer);
         *result = entry;
     }
     destroy(&call->job);
@@ -195,48 +202,32 @@ static int look_up(struct hub *hub, const char *name, struct user_job *call, voi
 int greenify_getpwnam_r(const char *__restrict name, struct passwd *__restrict user,
                         char *__restrict buffer, size_t size, struct passwd **__restrict result)
 {
-    struct hub *hub = hub_current();
-    int status = -1;
+    int status = look_up(&user_by_name, name, 0, user, buffer, size, (void **)result);
 
-    if (hub != NULL && size > 0)
-        status = look_up(hub, "getpwnam_r", create(&user_by_name, name, 0, buffer, size), user,
-                         buffer, (void **)result);
     return status >= 0 ? status : getpwnam_r(name, user, buffer, size, result);
 }
 
 int greenify_getpwuid_r(uid_t id, struct passwd *__restrict user, char *__restrict buffer,
                         size_t size, struct passwd **__restrict result)
 {
-    struct hub *hub = hub_current();
-    int status = -1;
+    int status = look_up(&user_by_id, NULL, id, user, buffer, size, (void **)result);
 
-    if (hub != NULL && size > 0)
-        status = look_up(hub, "getpwuid_r", create(&user_by_id, NULL, id, buffer, size), user,
-                         buffer, (void **)result);
     return status >= 0 ? status : getpwuid_r(id, user, buffer, size, result);
 }
 
 int greenify_getgrnam_r(const char *__restrict name, struct group *__restrict group,
                         char *__restrict buffer, size_t size, struct group **__restrict result)
 {
-    struct hub *hub = hub_current();
-    int status = -1;
+    int status = look_up(&group_by_name, name, 0, group, buffer, size, (void **)result);
 
-    if (hub != NULL && size > 0)
-        status = look_up(hub, "getgrnam_r", create(&group_by_name, name, 0, buffer, size), group,
-                         buffer, (void **)result);
     return status >= 0 ? status : getgrnam_r(name, group, buffer, size, result);
 }
 
 int greenify_getgrgid_r(gid_t id, struct group *__restrict group, char *__restrict buffer,
                         size_t size, struct group **__restrict result)
 {
-    struct hub *hub = hub_current();
-    int status = -1;
+    int status = look_up(&group_by_id, NULL, id, group, buffer, size, (void **)result);
 
-    if (hub != NULL && size > 0)
-        status = look_up(hub, "getgrgid_r", create(&group_by_id, NULL, id, buffer, size), group,
-                         buffer, (void **)result);
     return status >= 0 ? status : getgrgid_r(id, group, buffer, size, result);
 }
 
@@ -260,66 +251,53 @@ static void *keep(struct hub *hub, const struct user_job *call)
     return answer_keep(hub, call->form->kind, kept) == 0 ? kept : NULL;
 }
 
-/* *blocks: the caller has to make the call itself. */
-static void *look_up_static(struct hub *hub, const char *name, struct user_job *call, bool *blocks)
+/* false: the caller has to make the call itself. */
+static bool look_up_static(const struct form *form, const char *name, id_t id, void **entry)
 {
-    void *entry = NULL;
+    struct hub *hub = hub_current();
+    struct user_job *call;
     int status;
 
-    *blocks = false;
+    if (hub == NULL)
+        return false;
+    *entry = NULL;
+    call = create(form, name, id, NULL, 0);
     if (call == NULL)
-        return NULL;
-    status = offload_run(hub, name, &call->job);
-    *blocks = status == 1;
+        return true;
+    status = offload_run(hub, form->static_call, &call->job);
     if (status != 0)
-        return NULL;
+        return status != 1;
     errno = call->error;
     if (call->found != NULL)
-        entry = keep(hub, call);
+        *entry = keep(hub, call);
     destroy(&call->job);
-    return entry;
+    return true;
 }
 
 struct passwd *greenify_getpwnam(const char *name)
 {
-    struct hub *hub = hub_current();
-    struct passwd *user = NULL;
-    bool blocks = hub == NULL;
+    void *user;
 
-    if (hub != NULL)
-        user = look_up_static(hub, "getpwnam", create(&user_by_name, name, 0, NULL, 0), &blocks);
-    return blocks ? getpwnam(name) : user;
+    return look_up_static(&user_by_name, name, 0, &user) ? user : getpwnam(name);
 }
 
 struct passwd *greenify_getpwuid(uid_t id)
 {
-    struct hub *hub = hub_current();
-    struct passwd *user = NULL;
-    bool blocks = hub == NULL;
+    void *user;
 
-    if (hub != NULL)
-        user = look_up_static(hub, "getpwuid", create(&user_by_id, NULL, id, NULL, 0), &blocks);
-    return blocks ? getpwuid(id) : user;
+    return look_up_static(&user_by_id, NULL, id, &user) ? user : getpwuid(id);
 }
 
 struct group *greenify_getgrnam(const char *name)
 {
-    struct hub *hub = hub_current();
-    struct group *group = NULL;
-    bool blocks = hub == NULL;
+    void *group;
 
-    if (hub != NULL)
-        group = look_up_static(hub, "getgrnam", create(&group_by_name, name, 0, NULL, 0), &blocks);
-    return blocks ? getgrnam(name) : group;
+    return look_up_static(&group_by_name, name, 0, &group) ? group : getgrnam(name);
 }
 
 struct group *greenify_getgrgid(gid_t id)
 {
-    struct hub *hub = hub_current();
-    struct group *group = NULL;
-    bool blocks = hub == NULL;
+    void *group;
 
-    if (hub != NULL)
-        group = look_up_static(hub, "getgrgid", create(&group_by_id, NULL, id, NULL, 0), &blocks);
-    return blocks ? getgrgid(id) : group;
+    return look_up_static(&group_by_id, NULL, id, &group) ? group : getgrgid(id);
 }
