@@ -34,16 +34,69 @@ static bool equals(const char *name, const char *word, size_t length)
     return strlen(name) == length && memcmp(name, word, length) == 0;
 }
 
-/* Returns how many rows the word names. */
-static size_t choose(struct hooklist *list, const char *word, size_t length, bool chosen)
+/* Words that mean more than the rows that they name: the choice of who does not choose, and what a
+ * group is not chosen without. Who takes the group out again leaves the latter in. */
+static const struct {
+    const char *word, *list;
+    bool also_removes;
+} words[] = {
+    {"default", HOOKLIST_DEFAULT, true},
+    {"thread", "sync", false}, /* they have to wait for each other */
+};
+
+static size_t choose_all(struct hooklist *list, const char *text, bool chosen);
+
+static size_t choose_meant(struct hooklist *list, const char *word, size_t length, bool chosen)
+{
+    size_t matches = 0;
+
+    for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
+        if (equals(words[i].word, word, length) && (chosen || words[i].also_removes))
+            matches += choose_all(list, words[i].list, chosen);
+    }
+    return matches;
+}
+
+static const char *group_of(size_t row)
+{
+    return hook_rows[row].group;
+}
+
+static const char *name_of(size_t row)
+{
+    return hook_rows[row].name;
+}
+
+static size_t choose_by(const char *(*field)(size_t row), struct hooklist *list, const char *word,
+                        size_t length, bool chosen)
 {
     size_t matches = 0;
 
     for (size_t i = 0; i < ROW_COUNT; i++) {
-        if (equals(hook_rows[i].group, word, length) || equals(hook_rows[i].name, word, length)) {
+        if (equals(field(i), word, length)) {
             list->chosen[i] = chosen;
             matches++;
         }
+    }
+    return matches;
+}
+
+/* Returns how many rows the word names. One that is both a group and a function is the group. */
+static size_t choose(struct hooklist *list, const char *word, size_t length, bool chosen)
+{
+    size_t matches = choose_meant(list, word, length, chosen);
+
+    matches += choose_by(group_of, list, word, length, chosen);
+    return matches != 0 ? matches : choose_by(name_of, list, word, length, chosen);
+}
+
+static size_t choose_all(struct hooklist *list, const char *text, bool chosen)
+{
+    size_t matches = 0, length;
+
+    for (const char *word = text; *word != '\0'; word += length + (word[length] == ',')) {
+        length = strcspn(word, ",");
+        matches += choose(list, word, length, chosen);
     }
     return matches;
 }

@@ -28,8 +28,9 @@ bool hook_waits(const struct hook *hook);
 struct hooklist;
 
 /* Reads a comma separated list of groups and names; "-" before one takes it out again, and a list
- * that begins so starts from the default. Returns NULL and a reason in `reason`, which names the
- * word that is wrong. The caller owns the list. */
+ * that begins so starts from the default. "default" stands for that, and "thread" brings "sync".
+ * Returns NULL and a reason in `reason`, which names the word that is wrong. The caller owns the
+ * list. */
 struct hooklist *hooklist_parse(const char *text, char *reason, size_t size);
 void hooklist_destroy(struct hooklist *list); /* accepts NULL */
 

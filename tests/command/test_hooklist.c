@@ -76,6 +76,43 @@ START_TEST(group_names_all_its_rows)
 }
 END_TEST
 
+START_TEST(default_is_a_word)
+{
+    struct hooklist *list = parse("process,default"), *less = parse("sync,default,-default");
+
+    ck_assert_uint_eq(count_names(list), count_group("net") + count_group("poll") +
+                                             count_group("time") + count_group("name") +
+                                             count_group("process"));
+    ck_assert_uint_eq(count_names(less), count_group("sync"));
+    hooklist_destroy(list);
+    hooklist_destroy(less);
+}
+END_TEST
+
+START_TEST(group_goes_before_a_function_of_its_name)
+{
+    struct hooklist *list = parse("sync");
+
+    ck_assert_uint_eq(count_names(list), count_group("sync"));
+    ck_assert(!has_name(list, "sync")); /* that is one of the group "file" */
+    hooklist_destroy(list);
+}
+END_TEST
+
+START_TEST(threads_bring_what_they_wait_with)
+{
+    struct hooklist *list = parse("thread"), *less = parse("thread,-sync"),
+                    *locks = parse("thread,-thread");
+
+    ck_assert_uint_eq(count_names(list), count_group("thread") + count_group("sync"));
+    ck_assert_uint_eq(count_names(less), count_group("thread"));
+    ck_assert_uint_eq(count_names(locks), count_group("sync"));
+    hooklist_destroy(list);
+    hooklist_destroy(less);
+    hooklist_destroy(locks);
+}
+END_TEST
+
 START_TEST(names_come_in_the_order_of_the_table)
 {
     struct hooklist *list = parse("sleep,recv");
@@ -168,6 +205,9 @@ int main(void)
     const TTest *const tests[] = {
         default_list_is_its_four_groups,
         group_names_all_its_rows,
+        default_is_a_word,
+        group_goes_before_a_function_of_its_name,
+        threads_bring_what_they_wait_with,
         names_come_in_the_order_of_the_table,
         name_twice_counts_once,
         minus_takes_out_a_name,
