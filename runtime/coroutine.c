@@ -8,6 +8,7 @@
 #include "hub.h"
 #include "sanitizer.h"
 #include "scheduler.h"
+#include "thread/thread.h"
 #include "waiter.h"
 
 #include <errno.h>
@@ -43,13 +44,27 @@ static struct green *place_record(struct scheduler *scheduler, const struct stac
     return coroutine;
 }
 
+struct green *coroutine_start(struct hub *hub, const struct stack *stack, void *(*entry)(void *),
+                              void *argument)
+{
+    struct scheduler *scheduler = hub->scheduler;
+    struct green *coroutine;
+
+    if (scheduler->exceptions == NULL)
+        scheduler->exceptions = exception_state_find();
+    coroutine = place_record(scheduler, stack);
+    coroutine->entry = entry;
+    coroutine->argument = argument;
+    scheduler_ready(scheduler, coroutine);
+    hub->stats.coroutines++;
+    return coroutine;
+}
+
 green_t *green_spawn(void *(*entry)(void *), void *argument)
 {
     size_t size = stack_size_wanted();
     struct hub *hub;
-    struct scheduler *scheduler;
     struct stack stack;
-    struct green *coroutine;
 
     if (entry == NULL)
         errno = EINVAL;
@@ -58,18 +73,10 @@ green_t *green_spawn(void *(*entry)(void *), void *argument)
     hub = hub_native();
     if (hub == NULL)
         return NULL;
-    scheduler = hub->scheduler;
-    scheduler_reap(scheduler);
-    if (stack_acquire(&scheduler->stacks, size, &stack) != 0)
+    scheduler_reap(hub->scheduler);
+    if (stack_acquire(&hub->scheduler->stacks, size, &stack) != 0)
         return NULL;
-    if (scheduler->exceptions == NULL)
-        scheduler->exceptions = exception_state_find();
-    coroutine = place_record(scheduler, &stack);
-    coroutine->entry = entry;
-    coroutine->argument = argument;
-    scheduler_ready(scheduler, coroutine);
-    hub->stats.coroutines++;
-    return coroutine;
+    return coroutine_start(hub, &stack, entry, argument);
 }
 
 /* --- death ------------------------------------------------------------------------------------ */
@@ -87,18 +94,26 @@ void coroutine_destroy(struct green *coroutine)
 void coroutine_main(void *argument)
 {
     struct green *self = argument;
+
+    scheduler_arrived(self->scheduler);
+    coroutine_exit(self, self->entry(self->argument));
+}
+
+void coroutine_exit(struct green *self, void *result)
+{
     struct scheduler *scheduler = self->scheduler;
 
-    scheduler_arrived(scheduler);
-    self->result = self->entry(self->argument);
+    self->result = result;
     if (hub_current() != scheduler->hub)
         exit(EXIT_SUCCESS); /* the child of a fork: its one thread has ended */
+    thread_leave(self);
     if (self->local != NULL)
         self->local_destroy(self->local);
     self->ended = true;
     scheduler->hub->stats.coroutines--;
     if (self->joiner != NULL)
         waiter_wake(self->joiner, WAKE_READY);
+    thread_ends(self);
     scheduler_end(scheduler);
 }
 

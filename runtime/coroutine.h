@@ -11,11 +11,16 @@
 #include "green.h"
 #include "list.h"
 #include "stack.h"
+#include "thread/cancel.h"
 
+#include <pthread.h>
 #include <stdbool.h>
+#include <unwind.h>
 
 struct hub;
+struct key_values;
 struct scheduler;
+struct thread;
 struct waiter;
 
 struct green {
@@ -35,14 +40,26 @@ struct green {
     void *result;
     void *local; /* host->local() */
     void (*local_destroy)(void *);
-    struct stack stack; /* base NULL: the thread's own */
-    struct list all;    /* every coroutine of the scheduler */
-    void *fake_stack;   /* AddressSanitizer's */
+    struct thread *thread;     /* what pthread_self() says here; NULL: nobody asked yet */
+    struct key_values *values; /* thread-specific data */
+    struct cancellation cancellation;
+    __pthread_unwind_buf_t *cleanup;    /* innermost buffer of pthread_cleanup_push() */
+    struct _Unwind_Exception unwinding; /* while it leaves */
+    struct stack stack;                 /* base NULL: the thread's own */
+    struct list all;                    /* every coroutine of the scheduler */
+    void *fake_stack;                   /* AddressSanitizer's */
     const void *asan_base;
     size_t asan_size;
     void *tsan_flow; /* ThreadSanitizer's */
     char name[32];
 };
+
+/* Starts a coroutine of a native hub on a stack that goes back to the pool when it ends. */
+struct green *coroutine_start(struct hub *hub, const struct stack *stack, void *(*entry)(void *),
+                              void *argument);
+
+/* Ends the running coroutine, wherever it is. */
+_Noreturn void coroutine_exit(struct green *self, void *result);
 
 /* What is left to do on another stack, once a coroutine has ended: gives its stack back. */
 void coroutine_destroy(struct green *coroutine);

@@ -110,6 +110,11 @@ __typeof__(pthread_rwlock_trywrlock) __pthread_rwlock_trywrlock;
 __typeof__(pthread_rwlock_unlock) __pthread_rwlock_unlock;
 __typeof__(pthread_once) __pthread_once;
 
+__typeof__(pthread_key_create) __pthread_key_create;
+__typeof__(pthread_getspecific) __pthread_getspecific;
+__typeof__(pthread_setspecific) __pthread_setspecific;
+/* What pthread_cleanup_push_defer_np() and its pop call: declared only where C++ does not. */
+
 /* The C++ ABI's (2.8); in libstdc++ or libc++abi. */
 int __cxa_guard_acquire(long long *guard);
 void __cxa_guard_release(long long *guard);

@@ -11,6 +11,7 @@
 
 #include <errno.h>
 #include <sched.h>
+#include <stdint.h>
 
 static int result_of(int error)
 {
@@ -103,4 +104,75 @@ HOOK_SAME(__sched_yield, sched_yield);
 void greenify_thrd_yield(void)
 {
     (void)greenify_sched_yield();
+}
+
+/* --- threads ---------------------------------------------------------------------------------- */
+
+/* What runs in a thread of C11 returns an int; on its way there and back it is libc's own. */
+struct beginning {
+    thrd_start_t entry;
+    void *argument;
+};
+
+static void *begin(void *argument)
+{
+    struct beginning beginning = *(struct beginning *)argument;
+
+    free(argument);
+    return (void *)(intptr_t)beginning.entry(beginning.argument);
+}
+
+static int create_in_hub(thrd_t *thread, thrd_start_t entry, void *argument)
+{
+    struct beginning *beginning = malloc(sizeof *beginning);
+    int error;
+
+    if (beginning == NULL)
+        return thrd_nomem;
+    *beginning = (struct beginning){entry, argument};
+    error = greenify_pthread_create(thread, NULL, begin, beginning);
+    if (error != 0)
+        free(beginning);
+    return result_of(error);
+}
+
+int greenify_thrd_create(thrd_t *thread, thrd_start_t entry, void *argument)
+{
+    return hub_current() == NULL ? thrd_create(thread, entry, argument)
+                                 : create_in_hub(thread, entry, argument);
+}
+
+thrd_t greenify_thrd_current(void)
+{
+    return greenify_pthread_self();
+}
+
+int greenify_thrd_detach(thrd_t thread)
+{
+    return result_of(greenify_pthread_detach(thread));
+}
+
+void greenify_thrd_exit(int result)
+{
+    greenify_pthread_exit((void *)(intptr_t)result);
+}
+
+int greenify_tss_create(tss_t *key, tss_dtor_t destructor)
+{
+    return result_of(greenify_pthread_key_create(key, destructor));
+}
+
+void greenify_tss_delete(tss_t key)
+{
+    (void)greenify_pthread_key_delete(key);
+}
+
+void *greenify_tss_get(tss_t key)
+{
+    return greenify_pthread_getspecific(key);
+}
+
+int greenify_tss_set(tss_t key, void *value)
+{
+    return result_of(greenify_pthread_setspecific(key, value));
 }

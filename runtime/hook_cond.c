@@ -10,6 +10,7 @@
 #include "hub.h"
 #include "lot.h"
 #include "mutex.h"
+#include "thread/cancel.h"
 
 #include <errno.h>
 #include <math.h>
@@ -115,6 +116,7 @@ int cond_wait(struct hub *hub, const char *call, pthread_cond_t *cond, pthread_m
 
     if (until.time != NULL && (until.time->tv_nsec < 0 || until.time->tv_nsec >= 1000000000))
         return EINVAL;
+    CANCELLATION_POINT(hub);
     w = lot_join(hub, call, cond);
     if (w == NULL) {
         errno = saved;

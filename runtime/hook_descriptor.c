@@ -10,6 +10,7 @@
 #include "offload.h"
 #include "own.h"
 #include "record_lock.h"
+#include "thread/cancel.h"
 #include "vforked.h"
 
 #include <errno.h>
@@ -65,6 +66,7 @@ IN_HUB int close_lingering(struct hub *hub, int fd)
     bool blocks;
     int result;
 
+    CANCELLATION_POINT(hub);
     descriptor_gone(hub, fd);
     words[1] = (long)incarnation_life(fd);
     result = (int)offload_call(hub, "close", run_close, words, JOB_LONG, &blocks);
@@ -79,6 +81,8 @@ int greenify_close(int fd)
 
     if (is_hidden(fd))
         return -1;
+    if (hub != NULL && hub->cancels != 0)
+        cancel_at_entry(hub); /* it is one, and seldom waits */
     if (hub != NULL && lingers(fd) && !vforked())
         return close_lingering(hub, fd);
     closing = descriptor_closing(hub, fd);
@@ -187,6 +191,12 @@ int greenify_setsockopt(int fd, int level, int name, const void *value, socklen_
         argument_;                                                                                 \
     })
 
+IN_HUB int lock_in_hub(struct hub *hub, int fd, int command, struct flock *range)
+{
+    CANCELLATION_POINT(hub);
+    return record_lock_wait(hub, fd, command, range);
+}
+
 int greenify_fcntl(int fd, int command, ...)
 {
     void *argument = THIRD_ARGUMENT(command);
@@ -194,7 +204,7 @@ int greenify_fcntl(int fd, int command, ...)
     int result;
 
     if (hub != NULL && (command == F_SETLKW || command == F_OFD_SETLKW))
-        return record_lock_wait(hub, fd, command, argument);
+        return lock_in_hub(hub, fd, command, argument);
     result = fcntl(fd, command, argument);
     if (command == F_SETFL)
         descriptor_changed(hub, fd);

@@ -10,6 +10,7 @@
 #include "hook.h"
 #include "hub.h"
 #include "pointer.h"
+#include "thread/cancel.h"
 #include "transfer.h"
 #include "vector.h"
 
@@ -102,6 +103,7 @@ IN_HUB ssize_t read_in_hub(struct hub *hub, int fd, void *buffer, size_t size)
         struct blocking b = blocking_after_try(hub, "read", fd, POLLIN, 0, saved);
         struct iovec iov = {buffer, size};
 
+        CANCELLATION_POINT(hub);
         return read_file(&b, &iov, 1);
     }
     return done;
@@ -129,6 +131,7 @@ IN_HUB ssize_t readv_in_hub(struct hub *hub, int fd, const struct iovec *iov, in
     struct blocking b;
     ssize_t done;
 
+    CANCELLATION_POINT(hub);
     b = blocking_begin(hub, "readv", fd, POLLIN, SO_RCVTIMEO);
     do {
         struct msghdr message = {.msg_iov = (struct iovec *)iov, .msg_iovlen = (size_t)count};
@@ -253,6 +256,7 @@ IN_HUB ssize_t write_in_hub(struct hub *hub, int fd, const void *buffer, size_t 
         struct blocking b = blocking_after_try(hub, "write", fd, POLLOUT, 0, saved);
         struct iovec iov = {(void *)buffer, size};
 
+        CANCELLATION_POINT(hub);
         return write_file(&b, &iov, 1);
     }
     return done;
@@ -274,6 +278,7 @@ ssize_t greenify_writev(int fd, const struct iovec *iov, int count)
 
     if (hub == NULL || is_vector_libcs(iov, count))
         return writev(fd, iov, count);
+    CANCELLATION_POINT(hub);
     return writev_in_hub(hub, fd, iov, count);
 }
 

@@ -11,6 +11,7 @@
  *      ipc      message queues and semaphores of processes
  *      file     what waits for a disk, file locks, the opening of FIFOs
  *      sync     locks, condition variables, semaphores, joins
+ *      thread   threads, which become coroutines, and all that belongs to a thread
  */
 #ifndef GREEN_HOOK_GROUPS_H
 #define GREEN_HOOK_GROUPS_H

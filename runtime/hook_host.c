@@ -8,6 +8,7 @@
 #include "hook.h"
 #include "hub.h"
 #include "offload.h"
+#include "thread/cancel.h"
 
 #include <errno.h>
 #include <stdalign.h>
@@ -205,9 +206,11 @@ int greenify_gethostbyname_r(const char *__restrict name, struct hostent *__rest
     struct hub *hub = hub_current();
     int status = -1;
 
-    if (hub != NULL && size > 0)
+    if (hub != NULL && size > 0) {
+        CANCELLATION_POINT(hub);
         status = look_up(hub, "gethostbyname_r", create(by_name, name, NULL, 0, 0, size), host,
                          buffer, size, result, host_error);
+    }
     return status >= 0 ? status : gethostbyname_r(name, host, buffer, size, result, host_error);
 }
 
@@ -218,9 +221,11 @@ int greenify_gethostbyname2_r(const char *__restrict name, int family,
     struct hub *hub = hub_current();
     int status = -1;
 
-    if (hub != NULL && size > 0)
+    if (hub != NULL && size > 0) {
+        CANCELLATION_POINT(hub);
         status = look_up(hub, "gethostbyname2_r", create(by_name2, name, NULL, 0, family, size),
                          host, buffer, size, result, host_error);
+    }
     return status >= 0 ? status
                        : gethostbyname2_r(name, family, host, buffer, size, result, host_error);
 }
@@ -232,10 +237,12 @@ int greenify_gethostbyaddr_r(const void *__restrict address, socklen_t length, i
     struct hub *hub = hub_current();
     int status = -1;
 
-    if (hub != NULL && size > 0)
+    if (hub != NULL && size > 0) {
+        CANCELLATION_POINT(hub);
         status =
             look_up(hub, "gethostbyaddr_r", create(by_address, NULL, address, length, family, size),
                     host, buffer, size, result, host_error);
+    }
     return status >= 0
                ? status
                : gethostbyaddr_r(address, length, family, host, buffer, size, result, host_error);
@@ -297,8 +304,10 @@ struct hostent *greenify_gethostbyname(const char *name)
     struct hostent *host = NULL;
     bool blocks = hub == NULL;
 
-    if (hub != NULL)
+    if (hub != NULL) {
+        CANCELLATION_POINT(hub);
         host = look_up_static(hub, "gethostbyname", create(by_name, name, NULL, 0, 0, 0), &blocks);
+    }
     return blocks ? gethostbyname(name) : host;
 }
 
@@ -308,9 +317,11 @@ struct hostent *greenify_gethostbyname2(const char *name, int family)
     struct hostent *host = NULL;
     bool blocks = hub == NULL;
 
-    if (hub != NULL)
+    if (hub != NULL) {
+        CANCELLATION_POINT(hub);
         host = look_up_static(hub, "gethostbyname2", create(by_name2, name, NULL, 0, family, 0),
                               &blocks);
+    }
     return blocks ? gethostbyname2(name, family) : host;
 }
 
@@ -320,8 +331,10 @@ struct hostent *greenify_gethostbyaddr(const void *address, socklen_t length, in
     struct hostent *host = NULL;
     bool blocks = hub == NULL;
 
-    if (hub != NULL)
+    if (hub != NULL) {
+        CANCELLATION_POINT(hub);
         host = look_up_static(hub, "gethostbyaddr",
                               create(by_address, NULL, address, length, family, 0), &blocks);
+    }
     return blocks ? gethostbyaddr(address, length, family) : host;
 }

@@ -8,6 +8,9 @@
 #include "hub.h"
 #include "lot.h"
 #include "offload.h"
+#include "thread/cancel.h"
+#include "thread/join.h"
+#include "thread/thread.h"
 #include "waiter.h"
 
 #include <errno.h>
@@ -34,6 +37,19 @@ static int let_pass(struct hub *hub, const char *call, double seconds)
     return cause == WAKE_REFUSED ? LOT_REFUSED : 0;
 }
 
+/* Such a thread says only that it runs. */
+static bool is_detached(pthread_t thread)
+{
+    int state = PTHREAD_CREATE_JOINABLE;
+    pthread_attr_t attributes;
+
+    if (pthread_getattr_np(thread, &attributes) != 0)
+        return false;
+    pthread_attr_getdetachstate(&attributes, &state);
+    pthread_attr_destroy(&attributes);
+    return state == PTHREAD_CREATE_DETACHED;
+}
+
 static int ask_until_ended(struct hub *hub, const char *call, pthread_t thread, void **value,
                            struct until until)
 {
@@ -43,6 +59,8 @@ static int ask_until_ended(struct hub *hub, const char *call, pthread_t thread, 
     while ((result = pthread_tryjoin_np(thread, value)) == EBUSY) {
         double left = until_left(&until);
 
+        if (pause <= shortest && is_detached(thread))
+            return EINVAL;
         if (left <= 0)
             return ETIMEDOUT;
         result = let_pass(hub, call, until_first(left, pause));
@@ -86,41 +104,78 @@ static int join(struct hub *hub, const char *call, pthread_t thread, void **valu
     return result;
 }
 
-int greenify_pthread_join(pthread_t thread, void **value)
+/* Without a hub only coroutines of other threads are ours to wait for. */
+static int join_any(const char *call, pthread_t handle, void **value, struct until until)
+{
+    struct hub *hub = hub_current();
+    struct thread *thread = thread_take(handle);
+    int result;
+
+    if (thread == NULL)
+        return hub == NULL ? join_for_real(handle, value, until)
+                           : join(hub, call, handle, value, until);
+    result = thread_join(hub, call, thread, value, until);
+    thread_drop(thread);
+    return result;
+}
+
+IN_HUB int join_in_hub(struct hub *hub, const char *call, pthread_t handle, void **value,
+                       struct until until)
+{
+    CANCELLATION_POINT(hub);
+    return join_any(call, handle, value, until);
+}
+
+/* Whether it is certain that libc has to join. */
+static inline bool is_libcs(const struct hub *hub)
+{
+    return hub == NULL && thread_none();
+}
+
+static int join_anywhere(struct hub *hub, const char *call, pthread_t handle, void **value,
+                         struct until until)
+{
+    return hub == NULL ? join_any(call, handle, value, until)
+                       : join_in_hub(hub, call, handle, value, until);
+}
+
+int greenify_pthread_join(pthread_t handle, void **value)
 {
     struct hub *hub = hub_current();
 
-    return hub == NULL ? pthread_join(thread, value)
-                       : join(hub, "pthread_join", thread, value, UNTIL_EVER);
+    if (is_libcs(hub))
+        return pthread_join(handle, value);
+    return join_anywhere(hub, "pthread_join", handle, value, UNTIL_EVER);
 }
 
-int greenify_pthread_timedjoin_np(pthread_t thread, void **value, const struct timespec *time)
+int greenify_pthread_timedjoin_np(pthread_t handle, void **value, const struct timespec *time)
 {
     struct hub *hub = hub_current();
 
-    if (hub == NULL)
-        return pthread_timedjoin_np(thread, value, time);
-    return join(hub, "pthread_timedjoin_np", thread, value, (struct until){CLOCK_REALTIME, time});
+    if (is_libcs(hub))
+        return pthread_timedjoin_np(handle, value, time);
+    return join_anywhere(hub, "pthread_timedjoin_np", handle, value,
+                         (struct until){CLOCK_REALTIME, time});
 }
 
-int greenify_pthread_clockjoin_np(pthread_t thread, void **value, clockid_t clock,
+int greenify_pthread_clockjoin_np(pthread_t handle, void **value, clockid_t clock,
                                   const struct timespec *time)
 {
     struct hub *hub = hub_current();
 
-    if (hub == NULL)
-        return pthread_clockjoin_np(thread, value, clock, time);
-    return join(hub, "pthread_clockjoin_np", thread, value, (struct until){clock, time});
+    if (is_libcs(hub))
+        return pthread_clockjoin_np(handle, value, clock, time);
+    return join_anywhere(hub, "pthread_clockjoin_np", handle, value, (struct until){clock, time});
 }
 
-int greenify_thrd_join(thrd_t thread, int *result)
+int greenify_thrd_join(thrd_t handle, int *result)
 {
     struct hub *hub = hub_current();
     void *value = NULL;
 
-    if (hub == NULL)
-        return thrd_join(thread, result);
-    if (join(hub, "thrd_join", thread, &value, UNTIL_EVER) != 0)
+    if (is_libcs(hub))
+        return thrd_join(handle, result);
+    if (join_anywhere(hub, "thrd_join", handle, &value, UNTIL_EVER) != 0)
         return thrd_error;
     if (result != NULL)
         *result = (int)(intptr_t)value;

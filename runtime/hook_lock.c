@@ -8,6 +8,7 @@
 #include "incarnation.h"
 #include "offload.h"
 #include "record_lock.h"
+#include "thread/cancel.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -103,6 +104,7 @@ IN_HUB int flock_in_hub(struct hub *hub, int fd, int operation)
 
     if (result == 0 || errno != EWOULDBLOCK)
         return result;
+    CANCELLATION_POINT(hub);
     call = lock_create(fd, operation);
     if (call == NULL)
         return -1;
@@ -170,6 +172,7 @@ int greenify_lockf(int fd, int operation, off_t length)
 
     if (hub == NULL || operation != F_LOCK)
         return lockf(fd, operation, length);
+    CANCELLATION_POINT(hub);
     return record_lock_wait(hub, fd, F_SETLKW, &range);
 }
 HOOK_SAME(lockf64, lockf);

@@ -5,6 +5,7 @@
 #include "blocking.h"
 #include "hook.h"
 #include "hub.h"
+#include "thread/cancel.h"
 #include "timespec.h"
 #include "transfer.h"
 #include "vector.h"
@@ -68,6 +69,7 @@ int greenify_recvmmsg(int fd, struct mmsghdr *messages, unsigned count, int flag
     if (hub == NULL || (flags & (MSG_DONTWAIT | MSG_ERRQUEUE)) != 0 ||
         (timeout != NULL && !timespec_is_valid(timeout)))
         return recvmmsg(fd, messages, count, flags, timeout);
+    CANCELLATION_POINT(hub);
     until = timeout == NULL ? hub_deadline(-1) : hub_deadline(timespec_seconds(timeout));
     b = blocking_begin(hub, "recvmmsg", fd, POLLIN, SO_RCVTIMEO);
     received = receive_messages(&b, messages, count, flags, until);
@@ -104,6 +106,7 @@ int greenify_sendmmsg(int fd, struct mmsghdr *messages, unsigned count, int flag
 
     if (hub == NULL || (flags & MSG_DONTWAIT) != 0)
         return sendmmsg(fd, messages, count, flags);
+    CANCELLATION_POINT(hub);
     b = blocking_begin(hub, "sendmmsg", fd, POLLOUT, SO_SNDTIMEO);
     do {
         int sent = sendmmsg(fd, messages + done, count - done, flags | MSG_DONTWAIT);

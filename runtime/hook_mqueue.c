@@ -6,6 +6,7 @@
 #include "descriptor.h"
 #include "hook.h"
 #include "hub.h"
+#include "thread/cancel.h"
 #include "timespec.h"
 #include "waiter.h"
 
@@ -68,6 +69,7 @@ static ssize_t receive(struct hub *hub, const char *call, mqd_t queue, char *buf
     int saved = errno;
     ssize_t done = -1;
 
+    CANCELLATION_POINT(hub);
     while (outcome == AGAIN) {
         done = mq_timedreceive(queue, buffer, size, priority, &long_over);
         if (done != -1)
@@ -106,6 +108,7 @@ static int send_message(struct hub *hub, const char *call, mqd_t queue, const ch
     enum outcome outcome = AGAIN;
     int saved = errno;
 
+    CANCELLATION_POINT(hub);
     while (outcome == AGAIN) {
         if (mq_timedsend(queue, message, size, priority, &long_over) == 0) {
             errno = saved;

@@ -6,6 +6,7 @@
 #include "hook.h"
 #include "hub.h"
 #include "offload.h"
+#include "thread/cancel.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -73,6 +74,7 @@ int greenify_getaddrinfo(const char *__restrict node, const char *__restrict ser
 
     if (hub == NULL)
         return getaddrinfo(node, service, hints, result);
+    CANCELLATION_POINT(hub);
     call = address_create(node, service, hints);
     if (call == NULL)
         return EAI_MEMORY;
@@ -145,6 +147,7 @@ int greenify_getnameinfo(const struct sockaddr *__restrict address, socklen_t ad
 
     if (hub == NULL || address == NULL || address_size > sizeof call->address)
         return getnameinfo(address, address_size, host, host_size, service, service_size, flags);
+    CANCELLATION_POINT(hub);
     call = name_create(address, address_size, host_size, service_size);
     if (call == NULL)
         return EAI_MEMORY;

@@ -7,6 +7,7 @@
 #include "hub.h"
 #include "incarnation.h"
 #include "offload.h"
+#include "thread/cancel.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -104,9 +105,11 @@ static int open_at(const char *name, int folder, const char *path, int flags, mo
 {
     struct hub *hub = hub_current();
 
-    return hub != NULL && waits(folder, path, flags)
-               ? open_fifo(hub, name, folder, path, flags, mode)
-               : openat(folder, path, flags, mode);
+    if (hub == NULL)
+        return openat(folder, path, flags, mode);
+    CANCELLATION_POINT(hub);
+    return waits(folder, path, flags) ? open_fifo(hub, name, folder, path, flags, mode)
+                                      : openat(folder, path, flags, mode);
 }
 
 /* The argument that is there only where a file may be made (open(2)). */

@@ -6,6 +6,7 @@
 #include "hook.h"
 #include "hub.h"
 #include "pollset.h"
+#include "thread/cancel.h"
 #include "timespec.h"
 
 #include <errno.h>
@@ -102,6 +103,7 @@ static int poll_waiting(struct hub *hub, const char *call, struct pollfd *fds, n
 
 IN_HUB int poll_in_hub(struct hub *hub, struct pollfd *fds, nfds_t count, int timeout)
 {
+    CANCELLATION_POINT(hub);
     return poll_waiting(hub, "poll", fds, count, hub_deadline(timeout * 1e-3), NULL);
 }
 
@@ -122,6 +124,7 @@ int greenify_ppoll(struct pollfd *fds, nfds_t count, const struct timespec *time
 
     if (hub == NULL || is_zero(timeout) || (timeout != NULL && !timespec_is_valid(timeout)))
         return ppoll(fds, count, timeout, mask);
+    CANCELLATION_POINT(hub);
     return poll_waiting(hub, "ppoll", fds, count, timespec_deadline(timeout), mask);
 }
 
@@ -317,6 +320,7 @@ int greenify_select(int limit, fd_set *__restrict reads, fd_set *__restrict writ
         (timeout != NULL && (timeout->tv_sec < 0 || timeout->tv_usec < 0 ||
                              (timeout->tv_sec == 0 && timeout->tv_usec == 0))))
         return select(limit, reads, writes, exceptions, timeout);
+    CANCELLATION_POINT(hub);
     if (timeout == NULL)
         return select_waiting(hub, "select", limit, sets, (double)INFINITY, NULL);
     deadline = hub_deadline((double)timeout->tv_sec + (double)timeout->tv_usec * 1e-6);
@@ -338,6 +342,7 @@ int greenify_pselect(int limit, fd_set *__restrict reads, fd_set *__restrict wri
     if (hub == NULL || limit < 0 || is_zero(timeout) ||
         (timeout != NULL && !timespec_is_valid(timeout)))
         return pselect(limit, reads, writes, exceptions, timeout, mask);
+    CANCELLATION_POINT(hub);
     return select_waiting(hub, "pselect", limit, sets, timespec_deadline(timeout), mask);
 }
 
@@ -380,6 +385,7 @@ int greenify_epoll_wait(int set, struct epoll_event *events, int room, int timeo
 
     if (hub == NULL || timeout == 0)
         return epoll_wait(set, events, room, timeout);
+    CANCELLATION_POINT(hub);
     return epoll_waiting(hub, "epoll_wait", set, events, room, hub_deadline(timeout * 1e-3), NULL);
 }
 
@@ -390,6 +396,7 @@ int greenify_epoll_pwait(int set, struct epoll_event *events, int room, int time
 
     if (hub == NULL || timeout == 0)
         return epoll_pwait(set, events, room, timeout, mask);
+    CANCELLATION_POINT(hub);
     return epoll_waiting(hub, "epoll_pwait", set, events, room, hub_deadline(timeout * 1e-3), mask);
 }
 
@@ -400,5 +407,6 @@ int greenify_epoll_pwait2(int set, struct epoll_event *events, int room,
 
     if (hub == NULL || is_zero(timeout) || (timeout != NULL && !timespec_is_valid(timeout)))
         return epoll_pwait2(set, events, room, timeout, mask);
+    CANCELLATION_POINT(hub);
     return epoll_waiting(hub, "epoll_pwait2", set, events, room, timespec_deadline(timeout), mask);
 }

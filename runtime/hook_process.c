@@ -4,10 +4,12 @@
  * several by a worker that waits without collecting it (WNOWAIT); the call itself collects, with
  * WNOHANG, so that what it returns is the kernel's answer to the caller's own question.
  */
+#include "descriptor.h"
 #include "hook.h"
 #include "hub.h"
 #include "offload.h"
 #include "pause.h"
+#include "thread/cancel.h"
 #include "waiter.h"
 
 #include <errno.h>
@@ -98,7 +100,8 @@ static enum outcome await_change(struct hub *hub, const char *call, const struct
     if (pidfd < 0)
         return await_any(hub, call, children);
     outcome = await_pidfd(hub, call, pidfd);
-    greenify_close(pidfd);
+    descriptor_gone(hub, pidfd);
+    close(pidfd);
     return outcome;
 }
 
@@ -152,6 +155,7 @@ pid_t greenify_wait4(pid_t pid, int *status, int options, struct rusage *usage)
 
     if (hub == NULL || (options & WNOHANG) != 0)
         return wait4(pid, status, options, usage);
+    CANCELLATION_POINT(hub);
     return wait_for_child(hub, "wait4", pid, status, options, usage);
 }
 
@@ -161,6 +165,7 @@ pid_t greenify_waitpid(pid_t pid, int *status, int options)
 
     if (hub == NULL || (options & WNOHANG) != 0)
         return waitpid(pid, status, options);
+    CANCELLATION_POINT(hub);
     return wait_for_child(hub, "waitpid", pid, status, options, NULL);
 }
 HOOK_SAME(__waitpid, waitpid);
@@ -169,7 +174,10 @@ pid_t greenify_wait(int *status)
 {
     struct hub *hub = hub_current();
 
-    return hub == NULL ? wait(status) : wait_for_child(hub, "wait", -1, status, 0, NULL);
+    if (hub == NULL)
+        return wait(status);
+    CANCELLATION_POINT(hub);
+    return wait_for_child(hub, "wait", -1, status, 0, NULL);
 }
 HOOK_SAME(__wait, wait);
 
@@ -179,6 +187,7 @@ pid_t greenify_wait3(int *status, int options, struct rusage *usage)
 
     if (hub == NULL || (options & WNOHANG) != 0)
         return wait3(status, options, usage);
+    CANCELLATION_POINT(hub);
     return wait_for_child(hub, "wait3", -1, status, options, usage);
 }
 
@@ -191,6 +200,7 @@ int greenify_waitid(idtype_t type, id_t id, siginfo_t *info, int options)
 
     if (hub == NULL || (options & WNOHANG) != 0)
         return waitid(type, id, info, options);
+    CANCELLATION_POINT(hub);
     for (;;) {
         siginfo_t *found = info != NULL ? info : &own;
 
@@ -296,6 +306,7 @@ int greenify_system(const char *command)
 
     if (hub == NULL || command == NULL)
         return system(command);
+    CANCELLATION_POINT(hub);
     ignore_keys();
     status = run_shell(hub, command);
     heed_keys();
@@ -318,6 +329,7 @@ int greenify_pclose(FILE *stream)
 
     if (hub == NULL)
         return pclose(stream);
+    CANCELLATION_POINT(hub);
     result = (int)offload_call(hub, "pclose", close_command, words, JOB_LONG, &blocks);
     return blocks ? pclose(stream) : result;
 }

@@ -7,6 +7,7 @@
 #include "hook.h"
 #include "hub.h"
 #include "offload.h"
+#include "thread/cancel.h"
 
 #include <errno.h>
 #include <netdb.h>
@@ -200,6 +201,7 @@ static int ask(const char *name, res_state state, const struct question *questio
             return -1;
         }
     }
+    CANCELLATION_POINT(hub);
     call = create(state, question, answer, room);
     status = call != NULL ? offload_run(hub, name, &call->job) : -1;
     *blocks = status == 1;

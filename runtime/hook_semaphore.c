@@ -5,6 +5,7 @@
 #include "hook.h"
 #include "hub.h"
 #include "lot.h"
+#include "thread/cancel.h"
 
 #include <errno.h>
 
@@ -28,8 +29,10 @@ static int wait_for(struct hub *hub, const char *name, sem_t *semaphore, struct 
         .kind = LOT_COUNTED,
         .interruptible = true,
     };
-    int result = lot_await(hub, &call);
+    int result;
 
+    CANCELLATION_POINT(hub);
+    result = lot_await(hub, &call);
     if (result == 0)
         return 0;
     if (result == LOT_REFUSED)

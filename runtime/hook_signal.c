@@ -4,9 +4,11 @@
  * Those that take a signal look at the pending ones and suspend on a signalfd, which only tells:
  * the signal is taken by libc's own call.
  */
+#include "descriptor.h"
 #include "hook.h"
 #include "hub.h"
 #include "pollset.h"
+#include "thread/cancel.h"
 #include "timespec.h"
 #include "waiter.h"
 
@@ -24,6 +26,7 @@ static const struct timespec at_once = {0, 0};
 /* false: the caller has to make the call itself. Otherwise the call fails with errno. */
 static bool await_handler(struct hub *hub, const char *call, const sigset_t *mask)
 {
+    CANCELLATION_POINT(hub);
     if (mask != NULL && ppoll(NULL, 0, &at_once, mask) != 0)
         return true; /* one was pending */
     switch (pollset_park(hub, call, NULL, 0, (double)INFINITY, mask)) {
@@ -68,8 +71,10 @@ static enum wake await_pending(struct hub *hub, const char *call, const sigset_t
             cause = waiter_park(w, deadline);
         waiter_destroy(w);
     }
-    if (fd >= 0)
-        greenify_close(fd);
+    if (fd >= 0) {
+        descriptor_gone(hub, fd);
+        close(fd);
+    }
     return cause;
 }
 
@@ -122,6 +127,7 @@ static int take(struct hub *hub, const char *call, const sigset_t *set, siginfo_
     sigset_t before, added = *set;
     int number;
 
+    CANCELLATION_POINT(hub);
     pthread_sigmask(SIG_BLOCK, set, &before);
     for (int i = 1; i < NSIG; i++)
         if (sigismember(&before, i) == 1)

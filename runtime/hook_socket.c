@@ -8,6 +8,7 @@
 #include "fortify.h"
 #include "hook.h"
 #include "hub.h"
+#include "thread/cancel.h"
 #include "transfer.h"
 
 #include <stdbool.h>
@@ -50,6 +51,7 @@ IN_HUB ssize_t recvfrom_in_hub(struct hub *hub, int fd, void *__restrict buffer,
     struct blocking b;
     ssize_t received;
 
+    CANCELLATION_POINT(hub);
     b = receiving(hub, "recvfrom", fd);
     if ((flags & MSG_WAITALL) != 0 && length != NULL && address.__sockaddr__ != NULL) {
         struct iovec iov = {buffer, size};
@@ -94,6 +96,7 @@ IN_HUB ssize_t recvmsg_in_hub(struct hub *hub, int fd, struct msghdr *message, i
     struct blocking b;
     ssize_t received;
 
+    CANCELLATION_POINT(hub);
     b = receiving(hub, "recvmsg", fd);
     if ((flags & MSG_WAITALL) != 0)
         return transfer_receive_all(&b, message, flags);
@@ -125,6 +128,7 @@ IN_HUB ssize_t sendto_in_hub(struct hub *hub, int fd, const void *buffer, size_t
     struct blocking b;
     ssize_t sent;
 
+    CANCELLATION_POINT(hub);
     b = sending(hub, "sendto", fd);
     sent = sendto(fd, buffer, size, flags | MSG_DONTWAIT, address, length);
     if (!transfer_continues(sent, size))
@@ -156,6 +160,7 @@ IN_HUB ssize_t sendmsg_in_hub(struct hub *hub, int fd, const struct msghdr *mess
 {
     struct blocking b;
 
+    CANCELLATION_POINT(hub);
     b = sending(hub, "sendmsg", fd);
     return transfer_send(&b, message, flags);
 }
@@ -203,6 +208,7 @@ static int accept_waiting(struct hub *hub, const char *call, int fd, __SOCKADDR_
     socklen_t room = length != NULL ? *length : 0;
     int accepted;
 
+    CANCELLATION_POINT(hub);
     do {
         if (length != NULL)
             *length = room;
@@ -289,6 +295,7 @@ IN_HUB int connect_in_hub(struct hub *hub, int fd, __CONST_SOCKADDR_ARG address,
     struct blocking b;
     int result;
 
+    CANCELLATION_POINT(hub);
     descriptor_connects(hub, fd);
     b = sending(hub, "connect", fd);
     at_once = at_once_begin(fd);

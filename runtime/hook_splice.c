@@ -8,6 +8,7 @@
 #include "hook.h"
 #include "hub.h"
 #include "incarnation.h"
+#include "thread/cancel.h"
 #include "transfer.h"
 
 #include <fcntl.h>
@@ -126,6 +127,7 @@ IN_HUB ssize_t sendfile_in_hub(struct hub *hub, int out, int in, off_t *offset, 
     size_t done = 0;
     ssize_t sent;
 
+    CANCELLATION_POINT(hub);
     do {
         do
             sent = send_once(&m, offset, size - done);
@@ -189,6 +191,7 @@ IN_HUB ssize_t splice_in_hub(struct hub *hub, int in, int out, const struct spli
     size_t done = 0;
     ssize_t moved;
 
+    CANCELLATION_POINT(hub);
     do {
         do
             moved = splice_once(&m, s, s->size - done);
@@ -217,6 +220,7 @@ IN_HUB ssize_t tee_in_hub(struct hub *hub, int in, int out, size_t size, unsigne
     struct movement m = movement_begin(hub, "tee", in, out);
     ssize_t copied;
 
+    CANCELLATION_POINT(hub);
     do
         copied = tee(in, out, size, is_real(&m) ? flags : flags | SPLICE_F_NONBLOCK);
     while (retries(&m, copied));

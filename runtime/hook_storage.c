@@ -8,6 +8,7 @@
 #include "hub.h"
 #include "incarnation.h"
 #include "offload.h"
+#include "thread/cancel.h"
 #include "vector.h"
 
 #include <errno.h>
@@ -56,6 +57,7 @@ static bool on_worker(const char *name, offload_function *function, int fd, int 
 
     if (hub == NULL)
         return false;
+    CANCELLATION_POINT(hub);
     *result = (int)offload_call(hub, name, function, words, JOB_SHORT, &blocks);
     return !blocks;
 }
@@ -99,6 +101,7 @@ int greenify_posix_fallocate(int fd, off_t position, off_t size)
 
     if (hub == NULL)
         return posix_fallocate(fd, position, size);
+    CANCELLATION_POINT(hub);
     result = (int)offload_call(hub, "posix_fallocate", run_allocate, words, JOB_SHORT, &blocks);
     if (blocks)
         return posix_fallocate(fd, position, size);
@@ -123,6 +126,7 @@ int greenify_msync(void *start, size_t size, int flags)
 
     if (hub == NULL || (flags & MS_SYNC) == 0)
         return msync(start, size, flags);
+    CANCELLATION_POINT(hub);
     result = (int)offload_call(hub, "msync", run_msync, words, JOB_SHORT, &blocks);
     return blocks ? msync(start, size, flags) : result;
 }
@@ -233,6 +237,7 @@ static bool transfer(const char *name, int fd, const struct iovec *iov, int coun
 
     if (size == 0 || size > TRANSFER_MOST)
         return false;
+    CANCELLATION_POINT(hub);
     call = transfer_create(fd, size, position, writes);
     if (call == NULL)
         return false;

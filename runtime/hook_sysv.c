@@ -6,6 +6,7 @@
 #include "hook.h"
 #include "hub.h"
 #include "offload.h"
+#include "thread/cancel.h"
 #include "timespec.h"
 
 #include <errno.h>
@@ -92,6 +93,7 @@ IN_HUB ssize_t receive(struct hub *hub, int queue, void *message, size_t size, l
     if (result != -1 || errno != ENOMSG)
         return result;
     errno = saved;
+    CANCELLATION_POINT(hub);
     call = message_create(queue, size, flags);
     if (call == NULL)
         return -1;
@@ -123,6 +125,7 @@ IN_HUB int send_message(struct hub *hub, int queue, const void *message, size_t 
     if (result == 0 || errno != EAGAIN)
         return result;
     errno = saved;
+    CANCELLATION_POINT(hub);
     call = message_create(queue, size, flags);
     if (call == NULL)
         return -1;
@@ -227,6 +230,7 @@ static int operate(struct hub *hub, const char *name, int set, struct sembuf *op
 
     if (result == 0 || errno != EAGAIN)
         return result;
+    CANCELLATION_POINT(hub);
     call = semaphore_create(set, operations, count, deadline);
     if (call == NULL)
         return -1;

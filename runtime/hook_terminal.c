@@ -7,6 +7,7 @@
 #include "hub.h"
 #include "incarnation.h"
 #include "offload.h"
+#include "thread/cancel.h"
 
 #include <errno.h>
 #include <stdbool.h>
@@ -31,6 +32,7 @@ int greenify_tcdrain(int fd)
 
     if (hub == NULL)
         return tcdrain(fd);
+    CANCELLATION_POINT(hub);
     result = (int)offload_call(hub, "tcdrain", drain, words, JOB_INTERRUPTIBLE, &blocks);
     return blocks ? tcdrain(fd) : result;
 }

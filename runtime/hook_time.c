@@ -4,6 +4,7 @@
  */
 #include "hook.h"
 #include "hub.h"
+#include "thread/cancel.h"
 #include "timespec.h"
 #include "waiter.h"
 
@@ -39,6 +40,7 @@ unsigned greenify_sleep(unsigned seconds)
 
     if (hub == NULL)
         return sleep(seconds);
+    CANCELLATION_POINT(hub);
     deadline = hub_deadline(seconds);
     switch (nap(hub, "sleep", deadline)) {
     case 0:
@@ -58,6 +60,7 @@ int greenify_usleep(useconds_t microseconds)
 
     if (hub == NULL)
         return usleep(microseconds);
+    CANCELLATION_POINT(hub);
     ended = nap(hub, "usleep", hub_deadline(microseconds * 1e-6));
     return ended == 1 ? usleep(microseconds) : ended;
 }
@@ -70,6 +73,7 @@ int greenify_nanosleep(const struct timespec *time, struct timespec *left)
 
     if (hub == NULL || time == NULL || !timespec_is_valid(time))
         return nanosleep(time, left);
+    CANCELLATION_POINT(hub);
     deadline = hub_deadline(timespec_seconds(time));
     ended = nap(hub, "nanosleep", deadline);
     if (ended == 1)
@@ -121,6 +125,7 @@ int greenify_clock_nanosleep(clockid_t clock, int flags, const struct timespec *
 
     if (hub == NULL || time == NULL || !timespec_is_valid(time) || !is_wall_clock(clock))
         return clock_nanosleep(clock, flags, time, left);
+    CANCELLATION_POINT(hub);
     deadline = hub_deadline(timespec_seconds(time));
     ended = (flags & TIMER_ABSTIME) != 0 ? nap_until(hub, clock, time)
                                          : nap(hub, "clock_nanosleep", deadline);

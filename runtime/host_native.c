@@ -4,7 +4,10 @@
  */
 #include "hub.h"
 #include "scheduler.h"
+#include "thread/cancel.h"
 #include "waiter.h"
+
+#include <errno.h>
 
 static int park(struct hub *hub, struct waiter *w)
 {
@@ -18,6 +21,8 @@ static int park(struct hub *hub, struct waiter *w)
         self->pending_error = 0;
         return error;
     }
+    if (hub->cancels != 0 && cancel_forbids(self, w))
+        return ECANCELED;
     w->parked.host[0] = self;
     self->waiting = w;
     return scheduler_suspend(scheduler);

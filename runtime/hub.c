@@ -12,6 +12,8 @@
 #include "owners.h"
 #include "scheduler.h"
 #include "signals.h"
+#include "thread/keys.h"
+#include "thread/thread.h"
 #include "vforked.h"
 #include "waiter.h"
 
@@ -25,12 +27,13 @@
 __thread struct hub *hub_of_thread __attribute__((tls_model("initial-exec")));
 
 static pthread_once_t once = PTHREAD_ONCE_INIT;
-static pthread_key_t thread_end;
+static pthread_key_t end_of_thread;
 static int once_error;
 
 static void destroy_at_thread_end(void *hub)
 {
     hub_of_thread = hub;
+    thread_await_all(hub);
     hub_destroy(hub);
 }
 
@@ -45,8 +48,10 @@ static void forget_in_child(void)
     own_clear();
     if (hub == NULL)
         return;
+    if (scheduler_coroutine(hub->scheduler) != NULL)
+        key_values_hand_over(hub->scheduler->current->values);
     hub_of_thread = NULL;
-    (void)pthread_setspecific(thread_end, NULL);
+    (void)pthread_setspecific(end_of_thread, NULL);
     if (hub->scheduler == NULL || scheduler_in_dispatcher(hub->scheduler))
         hub->loop->ops->fork(hub->loop);
     else
@@ -56,7 +61,7 @@ static void forget_in_child(void)
 static void set_up_process(void)
 {
     vforked_set_up();
-    once_error = pthread_key_create(&thread_end, destroy_at_thread_end);
+    once_error = pthread_key_create(&end_of_thread, destroy_at_thread_end);
     if (once_error == 0)
         once_error = pthread_atfork(NULL, NULL, forget_in_child);
 }
@@ -68,7 +73,7 @@ static int register_thread(struct hub *hub)
     if (error == 0)
         error = once_error;
     if (error == 0)
-        error = pthread_setspecific(thread_end, hub);
+        error = pthread_setspecific(end_of_thread, hub);
     if (error != 0)
         errno = error;
     return error == 0 ? 0 : -1;
@@ -152,7 +157,7 @@ void hub_destroy(struct hub *hub)
     int saved = errno;
 
     hub_of_thread = NULL;
-    (void)pthread_setspecific(thread_end, NULL);
+    (void)pthread_setspecific(end_of_thread, NULL);
     if (hub->hidden)
         own_clear();
     lot_finish(hub);

@@ -55,7 +55,12 @@ struct hub {
     struct green_hub_stats stats;
     struct closings *closings; /* of descriptors, by other threads */
 
-    struct scheduler *scheduler; /* native host only */
+    /* Native host only. */
+    struct scheduler *scheduler;
+    size_t threads;         /* coroutines that pthread_create() made, and that have not ended */
+    size_t cancels;         /* those of them that somebody wants to end */
+    unsigned char points;   /* cancellation points that the running flow is in, one in another */
+    struct waiter *leaving; /* the thread's own flow waits for their end */
 
     const struct green_host *foreign; /* foreign host only */
     void *foreign_data;

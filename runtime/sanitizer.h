@@ -37,6 +37,7 @@ static inline void sanitizer_stack_deregister(unsigned id)
 #endif
 
 #ifdef __SANITIZE_ADDRESS__
+void __asan_handle_no_return(void);
 #include <sanitizer/asan_interface.h>
 #include <sanitizer/common_interface_defs.h>
 #include <sanitizer/lsan_interface.h>
@@ -65,7 +66,15 @@ static inline void sanitizer_switch_end(void *fake, const void **base, size_t *s
 {
     __sanitizer_finish_switch_fiber(fake, base, size);
 }
+/* Frames of the running flow are going to be left without a return. */
+static inline void sanitizer_stack_left(void)
+{
+    __asan_handle_no_return();
+}
 #else
+static inline void sanitizer_stack_left(void)
+{
+}
 static inline void sanitizer_stack_fresh(void *base, size_t size)
 {
     (void)base;

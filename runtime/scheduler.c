@@ -8,6 +8,7 @@
 #include "dump.h"
 #include "hub.h"
 #include "overflow.h"
+#include "thread/thread.h"
 #include "ticks.h"
 #include "waiter.h"
 
@@ -309,6 +310,17 @@ struct scheduler *scheduler_create(struct hub *hub)
     return scheduler;
 }
 
+/* Those who have not ended never will. */
+static void drop_coroutines(struct scheduler *scheduler)
+{
+    while (!list_empty(&scheduler->all)) {
+        struct green *coroutine = list_entry(scheduler->all.next, struct green, all);
+
+        list_remove(&coroutine->all);
+        thread_drop_coroutine(coroutine);
+    }
+}
+
 void scheduler_destroy(struct scheduler *scheduler)
 {
     if (scheduler == NULL)
@@ -316,6 +328,7 @@ void scheduler_destroy(struct scheduler *scheduler)
     if (scheduler->root.local != NULL)
         scheduler->root.local_destroy(scheduler->root.local);
     scheduler_reap(scheduler);
+    drop_coroutines(scheduler);
     sanitizer_flow_destroy(scheduler->dispatcher.tsan_flow);
     stack_pool_finish(&scheduler->stacks);
     overflow_forget(scheduler->alternate);

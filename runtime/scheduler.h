@@ -77,6 +77,17 @@ static inline void scheduler_arrived(struct scheduler *scheduler)
                          &scheduler->previous->asan_size);
 }
 
+/* The running flow if it is neither the thread's own nor the dispatcher; else NULL. Accepts NULL.
+ */
+static inline struct green *scheduler_coroutine(const struct scheduler *scheduler)
+{
+    struct green *current = scheduler != NULL ? scheduler->current : NULL;
+
+    return current == NULL || current == &scheduler->root || current == &scheduler->dispatcher
+               ? NULL
+               : current;
+}
+
 static inline bool scheduler_in_dispatcher(const struct scheduler *scheduler)
 {
     return scheduler->current == &scheduler->dispatcher;

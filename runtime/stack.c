@@ -347,6 +347,17 @@ static size_t stride_of(const struct stack_pool *pool, size_t size)
     return ((size + pool->page - 1) / pool->page | 1) * pool->page;
 }
 
+static void begin(struct stack *stack, void *base, size_t size)
+{
+    sanitizer_stack_fresh(base, size);
+    *stack = (struct stack){
+        .base = base,
+        .size = size,
+        .index = stack->index,
+        .valgrind_id = sanitizer_stack_register(base, size),
+    };
+}
+
 int stack_acquire(struct stack_pool *pool, size_t size, struct stack *stack)
 {
     struct stack_class *class;
@@ -368,22 +379,29 @@ int stack_acquire(struct stack_pool *pool, size_t size, struct stack *stack)
     if (slab == NULL)
         return -1;
     class->in_use++;
+    begin(stack, lowest_of(slab, stack->index) + pool->page, class->stride - pool->page);
     stack->slab = slab;
-    stack->base = lowest_of(slab, stack->index) + pool->page;
-    stack->size = class->stride - pool->page;
-    sanitizer_stack_fresh(stack->base, stack->size);
-    stack->valgrind_id = sanitizer_stack_register(stack->base, stack->size);
     return 0;
+}
+
+void stack_lend(void *base, size_t size, struct stack *stack)
+{
+    stack->index = 0;
+    begin(stack, base, size);
+    stack->lent = true;
 }
 
 void stack_release(const struct stack *stack)
 {
     struct slab *slab = stack->slab;
-    struct stack_class *class = slab->class;
+    struct stack_class *class;
     size_t most;
 
     sanitizer_stack_deregister(stack->valgrind_id);
     sanitizer_stack_unused(stack->base, stack->size);
+    if (stack->lent)
+        return;
+    class = slab->class;
     class->in_use--;
     slab->free[slab->free_count++] = (uint16_t)stack->index;
     if (class->warm.next != &slab->link) {

@@ -20,6 +20,7 @@ struct stack {
     struct slab *slab;
     unsigned index; /* in the slab */
     unsigned valgrind_id;
+    bool lent; /* the program's own memory: no guard page, and not given back to the pool */
 };
 
 enum { STACK_SIZE_DEFAULT = 256 * 1024, STACK_SIZE_LEAST = 16 * 1024 };
@@ -39,6 +40,9 @@ void stack_pool_finish(struct stack_pool *pool);
 /* `size` counts address space: guard page and stack. -1 with ENOMEM (no memory, or the system has
  * no mapping left: vm.max_map_count), or EINVAL (beyond the limits above). */
 int stack_acquire(struct stack_pool *pool, size_t size, struct stack *stack);
+
+/* A stack in memory of the program's, borrowed until it is released. */
+void stack_lend(void *base, size_t size, struct stack *stack);
 
 /* Takes the stack back. Never fails. Its memory is kept for the next, as long as few are. */
 void stack_release(const struct stack *stack);

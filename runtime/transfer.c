@@ -6,6 +6,7 @@
 
 #include "blocking.h"
 #include "hub.h"
+#include "thread/cancel.h"
 #include "vector.h"
 #include "waiter.h"
 
@@ -114,9 +115,11 @@ ssize_t transfer_send_bytes(struct hub *hub, const char *call, int fd, const voi
                             size_t size, int flags)
 {
     int saved = errno;
-    ssize_t sent = send(fd, buffer, size, flags | MSG_DONTWAIT);
+    ssize_t sent;
 
+    CANCELLATION_POINT(hub);
     hub->stats.optimistic++;
+    sent = send(fd, buffer, size, flags | MSG_DONTWAIT);
     if (!transfer_continues(sent, size))
         return sent;
     return send_bytes_on(hub, call, fd, (struct iovec){(void *)buffer, size}, flags, sent, saved);
@@ -303,6 +306,7 @@ ssize_t transfer_receive(struct hub *hub, const char *call, int fd, void *buffer
     ssize_t received;
     int saved;
 
+    CANCELLATION_POINT(hub);
     if ((flags & MSG_WAITALL) != 0)
         return receive_bytes_all(hub, call, fd, (struct iovec){buffer, size}, flags);
     hub->stats.optimistic++;

@@ -109,6 +109,8 @@ static void enter(struct waiter *w, bool awaited)
     hub->masked += w->masked;
     hub->awaited += awaited;
     hub->stats.parked++;
+    w->points = hub->points;
+    hub->points = 0;
     tell_host(hub, hub->stats.waiting++);
 }
 
@@ -117,6 +119,7 @@ static void leave(struct waiter *w, bool awaited)
     struct hub *hub = w->hub;
 
     tell_host(hub, hub->stats.waiting--);
+    hub->points = w->points;
     hub->masked -= w->masked;
     hub->awaited -= awaited;
     list_remove(&w->link);

@@ -9,7 +9,7 @@ trap 'rm -rf "$objects"' EXIT
 flags="-std=gnu11 -D_GNU_SOURCE -O2 -g -fno-omit-frame-pointer -fasynchronous-unwind-tables \
     -Wall -Wextra -Werror -I$runtime -I$runtime/arch/$machine"
 
-for source in "$runtime"/*.c "$runtime/arch/$machine"/*.S; do
+for source in "$runtime"/*.c "$runtime"/thread/*.c "$runtime/arch/$machine"/*.S; do
     case $source in
     */loop_ev.c) continue ;;
     esac

@@ -151,7 +151,13 @@ static int attempt(void *unused)
 static int await(double seconds, clockid_t clock)
 {
     struct timespec time;
-    struct lot_call call = {"test", object, attempt, {clock, &time}, LOT_COUNTED, 0, 0, 0, NULL};
+    struct lot_call call = {
+        .name = "test",
+        .object = object,
+        .attempt = attempt,
+        .until = {clock, &time},
+        .kind = LOT_COUNTED,
+    };
 
     clock_gettime(clock, &time);
     time.tv_sec += (time_t)seconds;
