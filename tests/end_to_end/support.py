@@ -77,12 +77,33 @@ class Libraries:
             raise AssertionError(f"greenify {path}: exit {done.returncode}\n{done.stdout}")
         return done.returncode == DONE
 
+    def program(self, name):
+        """One of the programs, and modules, in fixtures/clients."""
+        return os.path.join(CLIENTS, name)
+
     def environment(self):
         kept = {name: value for name, value in os.environ.items() if name != "LD_PRELOAD"}
         return {**kept, "LD_LIBRARY_PATH": f"{self.folder}:{RUNTIME}"}
 
     def remove(self):
         shutil.rmtree(self.folder, ignore_errors=True)
+
+
+class PatchedWithDeps(Libraries):
+    """A library with all that it needs, as `greenify --deps` leaves them; programs patched, too."""
+
+    def __init__(self, soname, *options):
+        super().__init__([])
+        done = greenify("--deps", "-d", self.folder, *options, system_library(soname))
+        if done.returncode != DONE:
+            raise AssertionError(f"greenify {soname}: exit {done.returncode}\n{done.stdout}")
+
+    def program(self, name):
+        path = os.path.join(self.folder, name)
+        if not os.path.exists(path):
+            shutil.copy(super().program(name), path)
+            self._patch(path)
+        return path
 
 
 def plain_and_patched(test_class, sonames=LIBRARIES):

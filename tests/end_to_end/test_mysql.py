@@ -30,11 +30,8 @@ class MySQL(support.EndToEnd):
 
     def test_folder_that_deps_filled(self):
         """libcrypto is found and patched without being named."""
-        libraries = support.Libraries([])
+        libraries = support.PatchedWithDeps("libmariadb.so.3")
         self.addCleanup(libraries.remove)
-        done = support.greenify("--deps", "-d", libraries.folder,
-                                support.system_library("libmariadb.so.3"))
-        self.assertEqual(done.returncode, support.DONE, done.stdout)
         client = self.client("SELECT SLEEP(1)", "0", f"tls:127.0.0.1:{self.server.port}")
         self.assert_at_once("libmariadb over TLS, by --deps", client, 20, libraries, share=0.5)
 

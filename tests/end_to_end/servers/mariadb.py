@@ -6,7 +6,8 @@ from .process import Server, free_port, tool
 
 
 class MariaDB(Server):
-    """User root without a password. `socket` and, on 127.0.0.1, `port`, there also with TLS."""
+    """User root without a password. `socket` and, on 127.0.0.1, `port`, there also with TLS, for
+    which `authority` is a file."""
 
     def __init__(self, tls=False):
         self._tls = tls
@@ -20,8 +21,8 @@ class MariaDB(Server):
                   "--skip-name-resolve", "--force")  # even where no host name can be looked up
         tls = []
         if self._tls:
-            key, certificate = self._make_certificate(self.folder)
-            tls = [f"--ssl-key={key}", f"--ssl-cert={certificate}"]
+            key, self.authority = self._make_certificate(self.folder)
+            tls = [f"--ssl-key={key}", f"--ssl-cert={self.authority}"]
         self._launch(tool("mariadbd", "/usr/sbin"), "--no-defaults", f"--datadir={data}",
                      f"--socket={self.socket}", "--bind-address=127.0.0.1", f"--port={self.port}",
                      f"--pid-file={self.folder}/pid", f"--tmpdir={self.folder}",
