@@ -56,6 +56,7 @@ static char *run_path(const struct wheel_list *list, const char *installed)
     return NULL;
 }
 
+/* Takes the report over, unless it fails. */
 static bool add_member(struct wheel_copy *copy, const char *name, struct patch_report *report,
                        struct patch_error *error)
 {
@@ -69,7 +70,6 @@ static bool add_member(struct wheel_copy *copy, const char *name, struct patch_r
             return true;
         }
     }
-    patch_report_finish(report);
     return wheel_refuse(error, PATCH_MEMORY, "out of memory");
 }
 
@@ -140,6 +140,8 @@ static bool patch_member(struct wheel_copy *copy, const char *name, const char *
     if (outcome == PATCH_READY)
         done = patch_commit(change, error) && find_runtime(copy, path, &report, error) &&
                add_member(copy, name, &report, error);
+    if (outcome == PATCH_READY && !done)
+        patch_report_finish(&report);
     free(runpath);
     return done;
 }
