@@ -259,6 +259,13 @@ static int provide_stack(struct hub *hub, const struct thread_wish *wish, struct
     return stack_acquire(&hub->scheduler->stacks, wish->stack_size + page, stack);
 }
 
+/* That of the thread needs no copy. */
+static void inherit_name(struct green *coroutine, const struct green *maker)
+{
+    if (maker != NULL)
+        (void)green_set_name(coroutine, maker->name);
+}
+
 int thread_start(struct hub *hub, const struct thread_wish *wish, void *(*entry)(void *),
                  void *argument, pthread_t *handle)
 {
@@ -280,6 +287,7 @@ int thread_start(struct hub *hub, const struct thread_wish *wish, void *(*entry)
     coroutine->detached = true; /* its end is told to those who join the thread */
     attach(thread, coroutine);
     add(thread);
+    inherit_name(coroutine, scheduler_coroutine(hub->scheduler));
     hub->threads++;
     return 0;
 }
