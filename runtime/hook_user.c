@@ -104,11 +104,13 @@ static int ask_group_by_id(struct user_job *call)
                       (struct group **)&call->found);
 }
 
+/* clang-format off */
 static const struct form
     user_by_name = {"getpwnam_r", "getpwnam", ask_user_by_name, move_user, ANSWER_USER},
     user_by_id = {"getpwuid_r", "getpwuid", ask_user_by_id, move_user, ANSWER_USER},
     group_by_name = {"getgrnam_r", "getgrnam", ask_group_by_name, move_group, ANSWER_GROUP},
     group_by_id = {"getgrgid_r", "getgrgid", ask_group_by_id, move_group, ANSWER_GROUP};
+/* clang-format on */
 
 /* --- the job ---------------------------------------------------------------------------------- */
 
