@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: MIT
  *
- * Prototypes of all hooks, made from the hook table: greenify_NAME has the type of NAME. A hook in
- * a thread without a hub is one test and a jump to libc.
+ * Prototypes of all hooks, made from the hook table: greenify_NAME has the type of NAME. These are
+ * their entries (arch/<machine>/hooks.S), where a thread without a hub goes to libc:
+ *
+ *      greenify_recv --no hub--> recv        --hub--> greenify_recv() as hook_socket.c has it
  */
 #ifndef GREEN_HOOK_H
 #define GREEN_HOOK_H
@@ -120,17 +122,13 @@ int __cxa_guard_acquire(long long *guard);
 void __cxa_guard_release(long long *guard);
 void __cxa_guard_abort(long long *guard);
 
-#define HOOK(group, name, what)                                                                    \
-    __attribute__((visibility("default"))) extern __typeof__(name) greenify_##name;
+/* hook_inside.h gives the functions behind the entries names of their own. */
+#ifndef HOOK_SYMBOL
+#define HOOK_SYMBOL(name) __asm__("greenify_" #name) __attribute__((visibility("default")))
+#endif
+
+#define HOOK(group, name, what) extern __typeof__(name) greenify_##name HOOK_SYMBOL(name);
 #include "hooks.def"
 #undef HOOK
-
-/* The part of a hook that needs a hub: apart from it, so that the way to libc stays one test and
- * one jump, without a frame. */
-#define IN_HUB static __attribute__((noinline))
-
-/* `name` is the same function as `of`, whose hook stands above in the same file. */
-#define HOOK_SAME(name, of)                                                                        \
-    extern __typeof__(name) greenify_##name __attribute__((alias("greenify_" #of)))
 
 #endif

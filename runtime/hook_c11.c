@@ -4,7 +4,7 @@
  */
 #include "cond.h"
 #include "coroutine.h"
-#include "hook.h"
+#include "hook_inside.h"
 #include "hub.h"
 #include "lot.h"
 #include "mutex.h"
@@ -99,7 +99,6 @@ int greenify_sched_yield(void)
         (void)coroutine_yield(hub);
     return sched_yield();
 }
-HOOK_SAME(__sched_yield, sched_yield);
 
 void greenify_thrd_yield(void)
 {

@@ -6,7 +6,7 @@
  */
 #include "cond.h"
 
-#include "hook.h"
+#include "hook_inside.h"
 #include "hub.h"
 #include "lot.h"
 #include "mutex.h"

@@ -4,7 +4,7 @@
  * where it ends, its flags and its timeouts.
  */
 #include "descriptor.h"
-#include "hook.h"
+#include "hook_inside.h"
 #include "hub.h"
 #include "incarnation.h"
 #include "offload.h"
@@ -90,7 +90,6 @@ int greenify_close(int fd)
     descriptor_closed(fd, closing);
     return result;
 }
-HOOK_SAME(__close, close);
 
 /* Where somebody waits for the number, the old file ends before the new one takes its place: nobody
  * comes to that instead. If there is nothing to come it ends for nothing. For descriptor_closed().
@@ -120,7 +119,6 @@ int greenify_dup2(int from, int to)
         descriptor_gone(hub_current(), to);
     return result;
 }
-HOOK_SAME(__dup2, dup2);
 
 int greenify_dup3(int from, int to, int flags)
 {
@@ -210,8 +208,6 @@ int greenify_fcntl(int fd, int command, ...)
         descriptor_changed(hub, fd);
     return result;
 }
-HOOK_SAME(__fcntl, fcntl);
-HOOK_SAME(fcntl64, fcntl);
 
 int greenify_ioctl(int fd, unsigned long request, ...)
 {

@@ -7,7 +7,7 @@
 #include "at_once.h"
 #include "blocking.h"
 #include "fortify.h"
-#include "hook.h"
+#include "hook_inside.h"
 #include "hub.h"
 #include "pointer.h"
 #include "thread/cancel.h"
@@ -117,7 +117,6 @@ ssize_t greenify_read(int fd, void *buffer, size_t size)
         return read(fd, buffer, size);
     return read_in_hub(hub, fd, buffer, size);
 }
-HOOK_SAME(__read, read);
 
 ssize_t greenify___read_chk(int fd, void *buffer, size_t size, size_t room)
 {
@@ -270,7 +269,6 @@ ssize_t greenify_write(int fd, const void *buffer, size_t size)
         return write(fd, buffer, size);
     return write_in_hub(hub, fd, buffer, size);
 }
-HOOK_SAME(__write, write);
 
 ssize_t greenify_writev(int fd, const struct iovec *iov, int count)
 {
@@ -294,7 +292,6 @@ ssize_t greenify_preadv2(int fd, const struct iovec *iov, int count, off_t posit
         return preadv2(fd, iov, count, position, flags);
     return readv_in_hub(hub, fd, iov, count);
 }
-HOOK_SAME(preadv64v2, preadv2);
 
 ssize_t greenify_pwritev2(int fd, const struct iovec *iov, int count, off_t position, int flags)
 {
@@ -304,7 +301,6 @@ ssize_t greenify_pwritev2(int fd, const struct iovec *iov, int count, off_t posi
         return pwritev2(fd, iov, count, position, flags);
     return writev_in_hub(hub, fd, iov, count);
 }
-HOOK_SAME(pwritev64v2, pwritev2);
 
 /* --- eventfd ---------------------------------------------------------------------------------- */
 

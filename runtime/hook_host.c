@@ -5,7 +5,7 @@
  * buffer, or, for the forms that return static data, into storage of the calling coroutine.
  */
 #include "answers.h"
-#include "hook.h"
+#include "hook_inside.h"
 #include "hub.h"
 #include "offload.h"
 #include "thread/cancel.h"

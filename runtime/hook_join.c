@@ -4,7 +4,7 @@
  * ended but to ask; a barrier has no way to ask, so a thread of its own waits there.
  */
 #include "claims.h"
-#include "hook.h"
+#include "hook_inside.h"
 #include "hub.h"
 #include "lot.h"
 #include "offload.h"

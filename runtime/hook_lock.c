@@ -3,7 +3,7 @@
  * Hooks of file locks, tried first, and then waited for on a worker: there the kernel keeps the
  * order, finds deadlocks between processes, and ends the wait when a signal says so.
  */
-#include "hook.h"
+#include "hook_inside.h"
 #include "hub.h"
 #include "incarnation.h"
 #include "offload.h"
@@ -175,4 +175,3 @@ int greenify_lockf(int fd, int operation, off_t length)
     CANCELLATION_POINT(hub);
     return record_lock_wait(hub, fd, F_SETLKW, &range);
 }
-HOOK_SAME(lockf64, lockf);

@@ -3,7 +3,7 @@
  * Hooks of the questions which groups a user is in, run by a worker thread as those for users are
  * (hook_user.c).
  */
-#include "hook.h"
+#include "hook_inside.h"
 #include "hub.h"
 #include "offload.h"
 

@@ -3,7 +3,7 @@
  * Hooks of the calls that move several messages: recvmmsg, sendmmsg.
  */
 #include "blocking.h"
-#include "hook.h"
+#include "hook_inside.h"
 #include "hub.h"
 #include "thread/cancel.h"
 #include "timespec.h"
@@ -128,4 +128,3 @@ int greenify_sendmmsg(int fd, struct mmsghdr *messages, unsigned count, int flag
     errno = b.saved_errno;
     return (int)done;
 }
-HOOK_SAME(__sendmmsg, sendmmsg);

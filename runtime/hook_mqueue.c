@@ -4,7 +4,7 @@
  * never waits is the one with a time that is long over.
  */
 #include "descriptor.h"
-#include "hook.h"
+#include "hook_inside.h"
 #include "hub.h"
 #include "thread/cancel.h"
 #include "timespec.h"

@@ -3,7 +3,7 @@
  * Hooks of mutexes and spin locks. Whatever the protocol (robust, priority), libc's own trylock and
  * unlock do the work; what differs for coroutines is who waits, and who is the owner.
  */
-#include "hook.h"
+#include "hook_inside.h"
 #include "hub.h"
 #include "lot.h"
 #include "mutex.h"
@@ -148,7 +148,6 @@ int greenify_pthread_mutex_lock(pthread_mutex_t *mutex)
         return pthread_mutex_lock(mutex);
     return mutex_lock(hub, "pthread_mutex_lock", mutex, UNTIL_EVER, NULL);
 }
-HOOK_SAME(__pthread_mutex_lock, pthread_mutex_lock);
 
 int greenify_pthread_mutex_trylock(pthread_mutex_t *mutex)
 {
@@ -156,7 +155,6 @@ int greenify_pthread_mutex_trylock(pthread_mutex_t *mutex)
 
     return hub == NULL ? pthread_mutex_trylock(mutex) : mutex_trylock(hub, mutex);
 }
-HOOK_SAME(__pthread_mutex_trylock, pthread_mutex_trylock);
 
 int greenify_pthread_mutex_timedlock(pthread_mutex_t *mutex, const struct timespec *time)
 {
@@ -190,7 +188,6 @@ int greenify_pthread_mutex_unlock(pthread_mutex_t *mutex)
         lot_released(mutex);
     return result;
 }
-HOOK_SAME(__pthread_mutex_unlock, pthread_mutex_unlock);
 
 /* A flow that spins keeps the holder from running where both are of one thread. */
 static int attempt_spin(void *lock)

@@ -3,7 +3,7 @@
  * Hooks of the resolver, for addresses and names (getaddrinfo, getnameinfo): libc's own functions,
  * run by a worker thread, so that every module of nsswitch.conf works.
  */
-#include "hook.h"
+#include "hook_inside.h"
 #include "hub.h"
 #include "offload.h"
 #include "thread/cancel.h"

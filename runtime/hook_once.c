@@ -6,7 +6,7 @@
  * itself shows that it is being done.
  */
 #include "claims.h"
-#include "hook.h"
+#include "hook_inside.h"
 #include "hub.h"
 #include "lot.h"
 
@@ -115,7 +115,6 @@ int greenify_pthread_once(pthread_once_t *control, void (*routine)(void))
         return once_in_thread(control, routine);
     return once(hub, "pthread_once", control, routine, NULL);
 }
-HOOK_SAME(__pthread_once, pthread_once);
 
 /* The same type under another name. */
 void greenify_call_once(once_flag *flag, void (*routine)(void))
@@ -161,31 +160,27 @@ static void *find_guard(enum guard which)
     return function;
 }
 
-static void *guard_function(enum guard which)
+static __attribute__((noinline)) void *look_up_guard(enum guard which)
 {
-    void *function = atomic_load_explicit(&guard_functions[which], memory_order_acquire);
+    void *function = find_guard(which);
 
-    if (function == NULL) {
-        function = find_guard(which);
-        atomic_store_explicit(&guard_functions[which], function, memory_order_release);
-    }
+    atomic_store_explicit(&guard_functions[which], function, memory_order_release);
     return function;
 }
 
-static int guard_acquire(long long *guard)
+/* The C++ runtime's own; those that return nothing return something that nobody looks at. */
+static inline int call_guard(enum guard which, long long *guard)
 {
+    void *found = atomic_load_explicit(&guard_functions[which], memory_order_acquire);
     int (*function)(long long *);
 
-    *(void **)&function = guard_function(ACQUIRE);
+    *(void **)&function = found != NULL ? found : look_up_guard(which);
     return function(guard);
 }
 
-static void guard_end(enum guard which, long long *guard)
+IN_HUB void guard_end(enum guard which, long long *guard)
 {
-    void (*function)(long long *);
-
-    *(void **)&function = guard_function(which);
-    function(guard);
+    (void)call_guard(which, guard);
     if (!lot_is_empty())
         lot_wake(guard, SIZE_MAX);
 }
@@ -202,9 +197,8 @@ static int attempt_guard(void *guard)
     return claim_take(guard) ? MINE : EBUSY;
 }
 
-int greenify___cxa_guard_acquire(long long *guard)
+IN_HUB int guard_acquire_in_hub(struct hub *hub, long long *guard)
 {
-    struct hub *hub = hub_current();
     int deferred = 0, result;
     const struct lot_call call = {
         .name = "__cxa_guard_acquire",
@@ -215,25 +209,36 @@ int greenify___cxa_guard_acquire(long long *guard)
         .deferred = &deferred,
     };
 
-    if (hub == NULL)
-        return guard_acquire(guard);
     result = lot_await(hub, &call);
     hub_defer(hub, deferred);
     if (result == LOT_REFUSED)
-        return guard_acquire(guard);
+        return call_guard(ACQUIRE, guard);
     if (result == MINE) {
-        result = guard_acquire(guard);
+        result = call_guard(ACQUIRE, guard);
         claim_drop(guard);
     }
     return result;
 }
 
+int greenify___cxa_guard_acquire(long long *guard)
+{
+    struct hub *hub = hub_current();
+
+    return hub == NULL ? call_guard(ACQUIRE, guard) : guard_acquire_in_hub(hub, guard);
+}
+
 void greenify___cxa_guard_release(long long *guard)
 {
-    guard_end(RELEASE, guard);
+    if (hub_ever)
+        guard_end(RELEASE, guard);
+    else
+        (void)call_guard(RELEASE, guard);
 }
 
 void greenify___cxa_guard_abort(long long *guard)
 {
-    guard_end(ABORT, guard);
+    if (hub_ever)
+        guard_end(ABORT, guard);
+    else
+        (void)call_guard(ABORT, guard);
 }

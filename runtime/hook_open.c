@@ -3,7 +3,7 @@
  * Hooks of opening, for FIFOs: they wait until the other side is opened, too, on a worker, since
  * only the wait itself tells of it. Anything else is opened at once.
  */
-#include "hook.h"
+#include "hook_inside.h"
 #include "hub.h"
 #include "incarnation.h"
 #include "offload.h"
@@ -131,15 +131,11 @@ int greenify_open(const char *path, int flags, ...)
 {
     return open_at("open", AT_FDCWD, path, flags, MODE(flags));
 }
-HOOK_SAME(open64, open);
-HOOK_SAME(__open, open);
-HOOK_SAME(__open64, open);
 
 int greenify_openat(int folder, const char *path, int flags, ...)
 {
     return open_at("openat", folder, path, flags, MODE(flags));
 }
-HOOK_SAME(openat64, openat);
 
 int greenify_creat(const char *path, mode_t mode)
 {
@@ -147,7 +143,6 @@ int greenify_creat(const char *path, mode_t mode)
                ? creat(path, mode)
                : open_at("creat", AT_FDCWD, path, O_WRONLY | O_CREAT | O_TRUNC, mode);
 }
-HOOK_SAME(creat64, creat);
 
 /* libc's checked forms end the program where a mode is missing. */
 static bool lacks_mode(int flags)
@@ -159,11 +154,9 @@ int greenify___open_2(const char *path, int flags)
 {
     return lacks_mode(flags) ? __open_2(path, flags) : open_at("open", AT_FDCWD, path, flags, 0);
 }
-HOOK_SAME(__open64_2, __open_2);
 
 int greenify___openat_2(int folder, const char *path, int flags)
 {
     return lacks_mode(flags) ? __openat_2(folder, path, flags)
                              : open_at("openat", folder, path, flags, 0);
 }
-HOOK_SAME(__openat64_2, __openat_2);

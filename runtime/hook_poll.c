@@ -3,7 +3,7 @@
  * Hooks of poll, select, epoll and their forms: look without waiting, suspend, look again.
  */
 #include "closings.h"
-#include "hook.h"
+#include "hook_inside.h"
 #include "hub.h"
 #include "pollset.h"
 #include "thread/cancel.h"
@@ -115,7 +115,6 @@ int greenify_poll(struct pollfd *fds, nfds_t count, int timeout)
         return poll(fds, count, timeout);
     return poll_in_hub(hub, fds, count, timeout);
 }
-HOOK_SAME(__poll, poll);
 
 int greenify_ppoll(struct pollfd *fds, nfds_t count, const struct timespec *timeout,
                    const sigset_t *mask)
@@ -330,7 +329,6 @@ int greenify_select(int limit, fd_set *__restrict reads, fd_set *__restrict writ
     timeout->tv_usec = (suseconds_t)((left - (double)timeout->tv_sec) * 1e6);
     return ready;
 }
-HOOK_SAME(__select, select);
 
 int greenify_pselect(int limit, fd_set *__restrict reads, fd_set *__restrict writes,
                      fd_set *__restrict exceptions, const struct timespec *__restrict timeout,

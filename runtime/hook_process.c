@@ -5,7 +5,7 @@
  * WNOHANG, so that what it returns is the kernel's answer to the caller's own question.
  */
 #include "descriptor.h"
-#include "hook.h"
+#include "hook_inside.h"
 #include "hub.h"
 #include "offload.h"
 #include "pause.h"
@@ -168,7 +168,6 @@ pid_t greenify_waitpid(pid_t pid, int *status, int options)
     CANCELLATION_POINT(hub);
     return wait_for_child(hub, "waitpid", pid, status, options, NULL);
 }
-HOOK_SAME(__waitpid, waitpid);
 
 pid_t greenify_wait(int *status)
 {
@@ -179,7 +178,6 @@ pid_t greenify_wait(int *status)
     CANCELLATION_POINT(hub);
     return wait_for_child(hub, "wait", -1, status, 0, NULL);
 }
-HOOK_SAME(__wait, wait);
 
 pid_t greenify_wait3(int *status, int options, struct rusage *usage)
 {

@@ -4,7 +4,7 @@
  * that the job owns, on a worker thread; that state is set up as the caller's is, so that its
  * servers, options and search list count, and the caller's is not used after the caller is gone.
  */
-#include "hook.h"
+#include "hook_inside.h"
 #include "hub.h"
 #include "offload.h"
 #include "thread/cancel.h"
@@ -262,7 +262,6 @@ int greenify_res_nquery(res_state state, const char *name, int class, int type,
 
     return blocks ? res_nquery(state, name, class, type, answer, room) : result;
 }
-HOOK_SAME(__res_nquery, res_nquery);
 
 int greenify_res_query(const char *name, int class, int type, unsigned char *answer, int room)
 {
@@ -271,7 +270,6 @@ int greenify_res_query(const char *name, int class, int type, unsigned char *ans
 
     return blocks ? res_query(name, class, type, answer, room) : result;
 }
-HOOK_SAME(__res_query, res_query);
 
 int greenify_res_nsearch(res_state state, const char *name, int class, int type,
                          unsigned char *answer, int room)
@@ -281,7 +279,6 @@ int greenify_res_nsearch(res_state state, const char *name, int class, int type,
 
     return blocks ? res_nsearch(state, name, class, type, answer, room) : result;
 }
-HOOK_SAME(__res_nsearch, res_nsearch);
 
 int greenify_res_search(const char *name, int class, int type, unsigned char *answer, int room)
 {
@@ -290,7 +287,6 @@ int greenify_res_search(const char *name, int class, int type, unsigned char *an
 
     return blocks ? res_search(name, class, type, answer, room) : result;
 }
-HOOK_SAME(__res_search, res_search);
 
 int greenify_res_nquerydomain(res_state state, const char *name, const char *domain, int class,
                               int type, unsigned char *answer, int room)
@@ -301,7 +297,6 @@ int greenify_res_nquerydomain(res_state state, const char *name, const char *dom
 
     return blocks ? res_nquerydomain(state, name, domain, class, type, answer, room) : result;
 }
-HOOK_SAME(__res_nquerydomain, res_nquerydomain);
 
 int greenify_res_querydomain(const char *name, const char *domain, int class, int type,
                              unsigned char *answer, int room)
@@ -312,7 +307,6 @@ int greenify_res_querydomain(const char *name, const char *domain, int class, in
 
     return blocks ? res_querydomain(name, domain, class, type, answer, room) : result;
 }
-HOOK_SAME(__res_querydomain, res_querydomain);
 
 int greenify_res_nsend(res_state state, const unsigned char *message, int size,
                        unsigned char *answer, int room)
@@ -322,7 +316,6 @@ int greenify_res_nsend(res_state state, const unsigned char *message, int size,
 
     return blocks ? res_nsend(state, message, size, answer, room) : result;
 }
-HOOK_SAME(__res_nsend, res_nsend);
 
 int greenify_res_send(const unsigned char *message, int size, unsigned char *answer, int room)
 {
@@ -331,4 +324,3 @@ int greenify_res_send(const unsigned char *message, int size, unsigned char *ans
 
     return blocks ? res_send(message, size, answer, room) : result;
 }
-HOOK_SAME(__res_send, res_send);

@@ -3,7 +3,7 @@
  * Hooks of reader-writer locks. As in libc, readers go before writers unless the lock was made to
  * prefer writers; so a flow may always take its read lock once more.
  */
-#include "hook.h"
+#include "hook_inside.h"
 #include "hub.h"
 #include "lot.h"
 #include "owners.h"
@@ -110,7 +110,6 @@ int greenify_pthread_rwlock_rdlock(pthread_rwlock_t *lock)
         return pthread_rwlock_rdlock(lock);
     return lock_read(hub, "pthread_rwlock_rdlock", lock, UNTIL_EVER);
 }
-HOOK_SAME(__pthread_rwlock_rdlock, pthread_rwlock_rdlock);
 
 int greenify_pthread_rwlock_timedrdlock(pthread_rwlock_t *lock, const struct timespec *time)
 {
@@ -141,7 +140,6 @@ int greenify_pthread_rwlock_wrlock(pthread_rwlock_t *lock)
         return pthread_rwlock_wrlock(lock);
     return lock_write(hub, "pthread_rwlock_wrlock", lock, UNTIL_EVER);
 }
-HOOK_SAME(__pthread_rwlock_wrlock, pthread_rwlock_wrlock);
 
 int greenify_pthread_rwlock_timedwrlock(pthread_rwlock_t *lock, const struct timespec *time)
 {
@@ -171,7 +169,6 @@ int greenify_pthread_rwlock_trywrlock(pthread_rwlock_t *lock)
 
     return hub == NULL ? result : write_taken(hub, lock, result);
 }
-HOOK_SAME(__pthread_rwlock_trywrlock, pthread_rwlock_trywrlock);
 
 int greenify_pthread_rwlock_unlock(pthread_rwlock_t *lock)
 {
@@ -186,4 +183,3 @@ int greenify_pthread_rwlock_unlock(pthread_rwlock_t *lock)
         released(lock);
     return result;
 }
-HOOK_SAME(__pthread_rwlock_unlock, pthread_rwlock_unlock);

@@ -2,7 +2,7 @@
  *
  * Hooks of semaphores. sem_post() may be called in a signal handler, whatever that interrupted.
  */
-#include "hook.h"
+#include "hook_inside.h"
 #include "hub.h"
 #include "lot.h"
 #include "thread/cancel.h"

@@ -5,7 +5,7 @@
  * the signal is taken by libc's own call.
  */
 #include "descriptor.h"
-#include "hook.h"
+#include "hook_inside.h"
 #include "hub.h"
 #include "pollset.h"
 #include "thread/cancel.h"
@@ -53,7 +53,6 @@ int greenify_sigsuspend(const sigset_t *mask)
 
     return hub != NULL && await_handler(hub, "sigsuspend", mask) ? -1 : sigsuspend(mask);
 }
-HOOK_SAME(__sigsuspend, sigsuspend);
 
 /* --- to take one ------------------------------------------------------------------------------ */
 

@@ -6,7 +6,7 @@
 #include "blocking.h"
 #include "descriptor.h"
 #include "fortify.h"
-#include "hook.h"
+#include "hook_inside.h"
 #include "hub.h"
 #include "thread/cancel.h"
 #include "transfer.h"
@@ -36,7 +36,6 @@ ssize_t greenify_recv(int fd, void *buffer, size_t size, int flags)
         return recv(fd, buffer, size, flags);
     return transfer_receive(hub, "recv", fd, buffer, size, flags);
 }
-HOOK_SAME(__recv, recv);
 
 ssize_t greenify___recv_chk(int fd, void *buffer, size_t size, size_t room, int flags)
 {
@@ -154,7 +153,6 @@ ssize_t greenify_send(int fd, const void *buffer, size_t size, int flags)
         return send(fd, buffer, size, flags);
     return transfer_send_bytes(hub, "send", fd, buffer, size, flags);
 }
-HOOK_SAME(__send, send);
 
 IN_HUB ssize_t sendmsg_in_hub(struct hub *hub, int fd, const struct msghdr *message, int flags)
 {
@@ -318,7 +316,6 @@ int greenify_connect(int fd, __CONST_SOCKADDR_ARG address, socklen_t length)
         return connect(fd, address, length);
     return connect_in_hub(hub, fd, address, length);
 }
-HOOK_SAME(__connect, connect);
 
 int greenify_shutdown(int fd, int how)
 {

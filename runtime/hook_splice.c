@@ -5,7 +5,7 @@
  */
 #include "at_once.h"
 #include "blocking.h"
-#include "hook.h"
+#include "hook_inside.h"
 #include "hub.h"
 #include "incarnation.h"
 #include "thread/cancel.h"
@@ -148,7 +148,6 @@ ssize_t greenify_sendfile(int out, int in, off_t *offset, size_t size)
         return sendfile(out, in, offset, size);
     return sendfile_in_hub(hub, out, in, offset, size);
 }
-HOOK_SAME(sendfile64, sendfile);
 
 /* --- splice and tee --------------------------------------------------------------------------- */
 

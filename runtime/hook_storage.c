@@ -4,7 +4,7 @@
  * worker. What they need is copied: the caller may be gone before they end.
  */
 #include "fortify.h"
-#include "hook.h"
+#include "hook_inside.h"
 #include "hub.h"
 #include "incarnation.h"
 #include "offload.h"
@@ -110,7 +110,6 @@ int greenify_posix_fallocate(int fd, off_t position, off_t size)
     errno = saved;
     return result;
 }
-HOOK_SAME(posix_fallocate64, posix_fallocate);
 
 static long run_msync(const long *words)
 {
@@ -264,15 +263,12 @@ ssize_t greenify_pread(int fd, void *buffer, size_t size, off_t position)
                ? result
                : pread(fd, buffer, size, position);
 }
-HOOK_SAME(pread64, pread);
-HOOK_SAME(__pread64, pread);
 
 ssize_t greenify___pread_chk(int fd, void *buffer, size_t size, off_t position, size_t room)
 {
     return fortify_is_libcs(size, room) ? __pread_chk(fd, buffer, size, position, room)
                                         : greenify_pread(fd, buffer, size, position);
 }
-HOOK_SAME(__pread64_chk, __pread_chk);
 
 ssize_t greenify_preadv(int fd, const struct iovec *iov, int count, off_t position)
 {
@@ -282,7 +278,6 @@ ssize_t greenify_preadv(int fd, const struct iovec *iov, int count, off_t positi
                ? result
                : preadv(fd, iov, count, position);
 }
-HOOK_SAME(preadv64, preadv);
 
 ssize_t greenify_pwrite(int fd, const void *buffer, size_t size, off_t position)
 {
@@ -293,8 +288,6 @@ ssize_t greenify_pwrite(int fd, const void *buffer, size_t size, off_t position)
                ? result
                : pwrite(fd, buffer, size, position);
 }
-HOOK_SAME(pwrite64, pwrite);
-HOOK_SAME(__pwrite64, pwrite);
 
 ssize_t greenify_pwritev(int fd, const struct iovec *iov, int count, off_t position)
 {
@@ -304,4 +297,3 @@ ssize_t greenify_pwritev(int fd, const struct iovec *iov, int count, off_t posit
                ? result
                : pwritev(fd, iov, count, position);
 }
-HOOK_SAME(pwritev64, pwritev);

@@ -3,7 +3,7 @@
  * Hooks of the message queues and semaphores of System V. After a first try a worker waits, in the
  * kernel's queue, where the order is kept and nothing is missed that is true for a moment only.
  */
-#include "hook.h"
+#include "hook_inside.h"
 #include "hub.h"
 #include "offload.h"
 #include "thread/cancel.h"

@@ -3,7 +3,7 @@
  * Terminals and serial lines: no event tells that the last byte, or a break, has left, so a worker
  * waits.
  */
-#include "hook.h"
+#include "hook_inside.h"
 #include "hub.h"
 #include "incarnation.h"
 #include "offload.h"

@@ -2,7 +2,7 @@
  *
  * Hooks of the sleeps. A signal handler that runs during one ends it, as signal(7) says.
  */
-#include "hook.h"
+#include "hook_inside.h"
 #include "hub.h"
 #include "thread/cancel.h"
 #include "timespec.h"
@@ -82,7 +82,6 @@ int greenify_nanosleep(const struct timespec *time, struct timespec *left)
         *left = timespec_from(deadline - hub_now());
     return ended;
 }
-HOOK_SAME(__nanosleep, nanosleep);
 
 /* How long until `time` on `clock`, which may be set meanwhile; < 0: it is over. */
 static double until(clockid_t clock, const struct timespec *time)

@@ -5,7 +5,7 @@
  * so that the answer is the same but for the places that its pointers name.
  */
 #include "answers.h"
-#include "hook.h"
+#include "hook_inside.h"
 #include "hub.h"
 #include "offload.h"
 

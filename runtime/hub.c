@@ -26,6 +26,8 @@
 
 __thread struct hub *hub_of_thread __attribute__((tls_model("initial-exec")));
 
+_Atomic bool hub_ever;
+
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 static pthread_key_t end_of_thread;
 static int once_error;
@@ -85,6 +87,7 @@ struct hub *hub_create(const struct host *host, struct loop *(*create_loop)(stru
 
     if (hub == NULL)
         return NULL;
+    hub_ever = true;
     hub->host = host;
     list_init(&hub->waiters);
     list_init(&hub->lot_waits);

@@ -71,6 +71,9 @@ struct hub {
 
 extern __thread struct hub *hub_of_thread __attribute__((tls_model("initial-exec")));
 
+/* Whether any thread ever had one. */
+extern _Atomic bool hub_ever;
+
 /* The hub of this thread, or NULL. */
 static inline struct hub *hub_current(void)
 {

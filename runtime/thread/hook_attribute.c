@@ -5,7 +5,7 @@
  * it can ask for and not change. Signals go to that thread.
  */
 #include "coroutine.h"
-#include "hook.h"
+#include "hook_inside.h"
 #include "hub.h"
 #include "request.h"
 #include "thread.h"

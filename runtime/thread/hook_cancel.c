@@ -4,7 +4,7 @@
  */
 #include "cancel.h"
 #include "coroutine.h"
-#include "hook.h"
+#include "hook_inside.h"
 #include "request.h"
 #include "scheduler.h"
 #include "thread.h"

@@ -3,7 +3,7 @@
  * Hooks of thread-specific data.
  */
 #include "coroutine.h"
-#include "hook.h"
+#include "hook_inside.h"
 #include "hub.h"
 #include "keys.h"
 #include "scheduler.h"
@@ -27,7 +27,6 @@ int greenify_pthread_key_create(pthread_key_t *key, void (*destructor)(void *))
         key_born(*key, destructor);
     return result;
 }
-HOOK_SAME(__pthread_key_create, pthread_key_create);
 
 int greenify_pthread_key_delete(pthread_key_t key)
 {
@@ -41,7 +40,6 @@ void *greenify_pthread_getspecific(pthread_key_t key)
 
     return self == NULL ? pthread_getspecific(key) : key_values_get(self->values, key);
 }
-HOOK_SAME(__pthread_getspecific, pthread_getspecific);
 
 int greenify_pthread_setspecific(pthread_key_t key, const void *value)
 {
@@ -54,4 +52,3 @@ int greenify_pthread_setspecific(pthread_key_t key, const void *value)
     errno = saved;
     return result;
 }
-HOOK_SAME(__pthread_setspecific, pthread_setspecific);

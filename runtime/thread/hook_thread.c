@@ -5,7 +5,7 @@
  * be on a stack that the host moves away.
  */
 #include "coroutine.h"
-#include "hook.h"
+#include "hook_inside.h"
 #include "hub.h"
 #include "join.h"
 #include "scheduler.h"

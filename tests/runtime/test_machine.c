@@ -4,6 +4,7 @@
  * and for others under an emulator.
  */
 #include "green.h"
+#include "hook.h"
 
 #include <errno.h>
 #include <fenv.h>
@@ -154,6 +155,29 @@ static void wait_for_a_descriptor(void)
            "a descriptor becomes ready");
 }
 
+/* --- hooks ------------------------------------------------------------------------------------ */
+
+/* With all six registers for arguments, and through libc's own errors. */
+static void expect_hooks(const char *where)
+{
+    struct timespec time = {0, 1000000};
+    int ends[2];
+    char bytes[4] = "";
+
+    expect(pipe(ends) == 0, where);
+    errno = 0;
+    expect(greenify_recvfrom(ends[0], bytes, 1, MSG_DONTWAIT, NULL, NULL) == -1 &&
+               errno == ENOTSOCK,
+           where);
+    expect(greenify_write(ends[1], "abc", 3) == 3, where);
+    expect(greenify_read(ends[0], bytes, 2) == 2 && memcmp(bytes, "ab", 2) == 0, where);
+    expect(greenify___read_chk(ends[0], bytes, 4, sizeof bytes) == 1 && bytes[0] == 'c', where);
+    expect(greenify_fcntl(ends[0], F_SETFL, O_NONBLOCK) == 0, where);
+    expect(greenify_nanosleep(&time, NULL) == 0, where);
+    expect(greenify_close(ends[0]) == 0 && greenify___close(ends[1]) == 0, where);
+    expect(greenify_close(ends[0]) == -1 && errno == EBADF, where);
+}
+
 /* --- unwinding -------------------------------------------------------------------------------- */
 
 static int frames;
@@ -183,12 +207,14 @@ static void a_backtrace_ends(void)
 
 int main(void)
 {
+    expect_hooks("hooks without a hub");
     green_set_stack_size(64 * 1024);
     registers_survive();
     modes_belong_to_the_coroutine();
     thousands_switch();
     kill_and_timeout();
     wait_for_a_descriptor();
+    expect_hooks("hooks with a hub");
     a_backtrace_ends();
     printf("%d failures\n", failures);
     return failures == 0 ? EXIT_SUCCESS : EXIT_FAILURE;

@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The entries of the hooks, greenify_NAME. In a thread without a hub: a test and a jump to NAME, with
+ * all registers as they were but x16 and x17, which belong to whoever is between caller and callee.
+ */
+        .macro  entry name
+        .ifndef same_\name
+        .globl  greenify_\name
+        .type   greenify_\name, %function
+        .hidden in_hub_\name
+        .p2align 4
+greenify_\name:
+        .cfi_startproc
+        .ifndef always_\name
+        .ifdef  shared_\name
+        adrp    x16, hub_ever
+        ldrb    w16, [x16, #:lo12:hub_ever]
+        .else
+        mrs     x17, tpidr_el0
+        adrp    x16, :gottprel:hub_of_thread
+        ldr     x16, [x16, #:gottprel_lo12:hub_of_thread]
+        ldr     x16, [x17, x16]
+        .endif
+        cbnz    x16, 0f
+        adrp    x16, :got:\name
+        ldr     x16, [x16, #:got_lo12:\name]
+        br      x16
+        .endif
+0:      b       in_hub_\name
+        .cfi_endproc
+        .size   greenify_\name, . - greenify_\name
+        .endif
+        .endm
+
+        .macro  same name, another
+        .globl  greenify_\name
+        .type   greenify_\name, %function
+        .set    greenify_\name, greenify_\another
+        .set    same_\name, 1
+        .endm
+
+        .text
+        .hidden hub_of_thread, hub_ever
+
+#define SHARED(name) .set shared_##name, 1
+#define ALWAYS(name) .set always_##name, 1
+#define SAME(name, another) same name, another
+#include "hook_entries.def"
+
+#define HOOK(group, name, what) entry name
+#include "hooks.def"
+
+        .section .note.GNU-stack, "", %progbits

@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The entries of the hooks, greenify_NAME. In a thread without a hub: a test and a jump to NAME, with
+ * all registers as they were but r11, which belongs to nobody in a call.
+ */
+        .macro  entry name
+        .ifndef same_\name
+        .globl  greenify_\name
+        .type   greenify_\name, @function
+        .hidden in_hub_\name
+        .p2align 4
+greenify_\name:
+        .cfi_startproc
+        .ifdef  always_\name
+        jmp     in_hub_\name
+        .else
+        .ifdef  shared_\name
+        cmpb    $0, hub_ever(%rip)
+        .else
+        movq    hub_of_thread@gottpoff(%rip), %r11
+        cmpq    $0, %fs:(%r11)
+        .endif
+        jne     in_hub_\name
+        jmpq    *\name@GOTPCREL(%rip)
+        .endif
+        .cfi_endproc
+        .size   greenify_\name, . - greenify_\name
+        .endif
+        .endm
+
+        .macro  same name, another
+        .globl  greenify_\name
+        .type   greenify_\name, @function
+        .set    greenify_\name, greenify_\another
+        .set    same_\name, 1
+        .endm
+
+        .text
+        .hidden hub_of_thread, hub_ever
+
+#define SHARED(name) .set shared_##name, 1
+#define ALWAYS(name) .set always_##name, 1
+#define SAME(name, another) same name, another
+#include "hook_entries.def"
+
+#define HOOK(group, name, what) entry name
+#include "hooks.def"
+
+        .section .note.GNU-stack, "", @progbits

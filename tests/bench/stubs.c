@@ -1,0 +1,13 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Stands in for libc: every function of the hook table, doing nothing. No header, whose types these
+ * would contradict.
+ */
+#define HOOK(group, name, what)                                                                    \
+    long name(void);                                                                               \
+    long name(void)                                                                                \
+    {                                                                                              \
+        return 0;                                                                                  \
+    }
+#include "hooks.def"
+#undef HOOK
