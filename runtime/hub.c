@@ -258,6 +258,8 @@ void hub_interrupted(struct hub *hub)
     for (struct list *link = hub->waiters.next; link != &hub->waiters; link = link->next) {
         struct waiter *w = list_entry(link, struct waiter, link);
 
+        if (w->masked && !signal_handlers_pass(&handlers, &w->mask))
+            continue;
         if (w->interruptible || (w->restartable && handlers.without_restart))
             waiter_wake(w, WAKE_SIGNAL);
     }

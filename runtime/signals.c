@@ -8,7 +8,6 @@
 #include "interrupt.h"
 
 #include <errno.h>
-#include <signal.h>
 #include <stddef.h>
 
 /* These come from the program's own instructions, never during a wait. */
@@ -24,9 +23,10 @@ static bool is_fault(int number)
 
 struct signal_handlers signal_handlers_survey(void)
 {
-    struct signal_handlers found = {false, false};
+    struct signal_handlers found = {.any = false};
     int saved = errno;
 
+    sigemptyset(&found.numbers);
     for (int number = 1; number <= SIGRTMAX; number++) {
         struct sigaction action;
 
@@ -36,8 +36,17 @@ struct signal_handlers signal_handlers_survey(void)
               interrupt_is_handler(action.sa_handler))))
             continue;
         found.any = true;
+        sigaddset(&found.numbers, number);
         found.without_restart |= (action.sa_flags & SA_RESTART) == 0;
     }
     errno = saved;
     return found;
+}
+
+bool signal_handlers_pass(const struct signal_handlers *handlers, const sigset_t *mask)
+{
+    for (int number = 1; number <= SIGRTMAX; number++)
+        if (sigismember(&handlers->numbers, number) == 1 && sigismember(mask, number) == 0)
+            return true;
+    return false;
 }
