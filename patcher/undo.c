@@ -7,6 +7,7 @@
 #include "error.h"
 #include "undo_private.h"
 
+#include <inttypes.h>
 #include <string.h>
 
 enum {
@@ -123,7 +124,6 @@ static bool find_between(const struct image *image, const uint8_t *bytes, uint64
             .size = header.size,
             .layout = (enum patch_layout)header.layout,
             .original_size = header.original_size,
-            .patched_size = header.patched_size,
         };
     }
     return found;
@@ -229,5 +229,13 @@ bool undo_recipe(const struct image *image, const struct undo *undo, struct reci
     if (!image_load(image, undo->offset, undo->size, error))
         return false;
     memcpy(&header, image->bytes + undo->offset, sizeof(header));
+    /* Somebody may have written to the file since the record was found. */
+    if (!undo_makes_sense(&header, undo->size))
+        return undo_report_record(undo->offset, error);
+    if (image->size != header.patched_size)
+        return error_set(error, PATCH_CHANGED_SINCE,
+                         "changed since it was patched: it has %" PRIu64
+                         " bytes, then it had %" PRIu64,
+                         image->size, header.patched_size);
     return undo_build_recipe(&header, image->bytes + undo->offset, undo->offset, recipe, error);
 }

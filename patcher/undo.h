@@ -24,7 +24,6 @@ struct undo {
     uint64_t size;
     enum patch_layout layout;
     uint64_t original_size;
-    uint64_t patched_size;
 };
 
 /* Bytes of a record before its runs. */
@@ -49,7 +48,8 @@ PATCH_MUST_CHECK bool undo_seal(const struct reader *patched, uint64_t record,
 bool undo_find(const struct image *image, struct undo *undo);
 
 /* The original, as a recipe over the patched file; borrows from `image`, the caller finishes
- * *recipe. Believes the record: undo_restore() checks. */
+ * *recipe. PATCH_CHANGED_SINCE when the file has not the size that the patched one had, so that
+ * nothing of the recipe lies outside; else believes the record: undo_restore() checks. */
 PATCH_MUST_CHECK bool undo_recipe(const struct image *image, const struct undo *undo,
                                   struct recipe *recipe, struct patch_error *error);
 

@@ -172,12 +172,6 @@ static bool report_change(const struct image *image, uint64_t start, uint64_t en
 /* --- restoring ---------------------------------------------------------------------------------
  */
 
-static bool read_header(const struct image *image, uint64_t offset, struct undo_header *header,
-                        struct patch_error *error)
-{
-    return image->reader->read(image->reader, offset, header, sizeof(*header), error);
-}
-
 /* Everything about one way back. */
 struct way {
     const struct image *image; /* the patched file */
@@ -266,14 +260,10 @@ bool undo_restore(const struct image *image, const struct undo *undo, int fd,
 {
     struct way way = {.image = image, .undo = undo, .fd = fd};
 
-    if (image->size != undo->patched_size)
-        return error_set(error, PATCH_CHANGED_SINCE,
-                         "changed since it was patched: it has %" PRIu64
-                         " bytes, then it had %" PRIu64,
-                         image->size, undo->patched_size);
-    if (!read_header(image, undo->offset, &way.header, error) ||
-        !undo_recipe(image, undo, &way.recipe, error))
+    if (!undo_recipe(image, undo, &way.recipe, error))
         return false;
+    /* What the recipe was made of, which is in memory now. */
+    memcpy(&way.header, image->bytes + undo->offset, sizeof(way.header));
     bool done = way.header.magic[UNDO_VERSION_AT] == UNDO_VERSION ? restore(&way, error)
                                                                   : restore_version_1(&way, error);
     recipe_finish(&way.recipe);

@@ -100,6 +100,27 @@ START_TEST(another_size_afterwards_is_noticed_with_both_sizes)
 }
 END_TEST
 
+/* A stripped file still has the whole record, but not the headers that it leads to. */
+START_TEST(a_record_is_not_followed_beyond_the_end)
+{
+    struct fixture original, patched;
+    struct patch_error error = {0};
+    struct recipe recipe;
+    struct undo undo;
+
+    fixture_load(&original, "liblazy.so");
+    fixture_patch(&original, &fixture_options, &patched);
+    fixture_drop_sections(&patched);
+    struct image *image = fixture_parse(&patched);
+    ck_assert(undo_find(image, &undo));
+    ck_assert(!undo_recipe(image, &undo, &recipe, &error));
+    ck_assert_int_eq(error.code, PATCH_CHANGED_SINCE);
+    image_destroy(image);
+    fixture_finish(&original);
+    fixture_finish(&patched);
+}
+END_TEST
+
 START_TEST(a_file_that_was_never_patched_has_no_record)
 {
     struct fixture original;
@@ -238,6 +259,7 @@ int main(void)
         restoring_works_without_section_headers,
         an_edit_anywhere_afterwards_is_noticed_and_placed,
         another_size_afterwards_is_noticed_with_both_sizes,
+        a_record_is_not_followed_beyond_the_end,
         a_file_that_was_never_patched_has_no_record,
         no_record_makes_the_patcher_leave_its_buffers,
         a_record_of_the_first_version_leads_back_too,
