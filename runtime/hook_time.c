@@ -12,6 +12,9 @@
 #include <math.h>
 #include <stdbool.h>
 
+/* Who sleeps for less than that wants to give way, not to be in time. */
+#define BRIEF_SECONDS 1e-4
+
 /* Suspends for a time. 0: it is over; -1 with errno: ended early; 1: block for real. */
 static int nap(struct hub *hub, const char *call, double deadline)
 {
@@ -22,6 +25,7 @@ static int nap(struct hub *hub, const char *call, double deadline)
     if (w == NULL)
         return 1;
     w->interruptible = true;
+    w->brief = deadline < hub_now() + BRIEF_SECONDS;
     cause = waiter_park(w, deadline);
     waiter_destroy(w);
     if (cause == WAKE_REFUSED)

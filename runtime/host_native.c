@@ -33,7 +33,7 @@ static void unpark(struct hub *hub, struct waiter *w)
     struct green *g = w->parked.host[0];
 
     g->waiting = NULL;
-    (w->cause == WAKE_DEADLINE ? scheduler_due : scheduler_ready)(hub->scheduler, g);
+    (w->cause == WAKE_DEADLINE && !w->brief ? scheduler_due : scheduler_ready)(hub->scheduler, g);
 }
 
 static void **local(struct hub *hub, void (*destroy)(void *))

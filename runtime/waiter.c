@@ -48,7 +48,7 @@ struct waiter *waiter_create(struct hub *hub, const char *call, size_t fds)
     w->cause = WAKE_NONE;
     w->error = 0;
     w->own_fd = -1;
-    w->interruptible = w->restartable = w->remote = w->masked = w->bound = false;
+    w->interruptible = w->restartable = w->remote = w->masked = w->bound = w->brief = false;
     if (fds > 1 && make_room(w, fds) != 0) {
         free(w);
         return NULL;

@@ -46,6 +46,7 @@ struct waiter {
     bool remote : 1;        /* another thread will wake it */
     bool masked : 1;        /* `mask` is in force during the wait */
     bool bound : 1;         /* `timer` is in force during the wait */
+    bool brief : 1;         /* that its time is over is no reason to go before others */
     unsigned char points;   /* cancellation points that it is in (hub->points); 0: none */
     struct fd_wait single;
     struct green_parked parked; /* the host's */

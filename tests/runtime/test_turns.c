@@ -3,6 +3,7 @@
  * Whose turn it is when many are ready and each works for a while, or none ever waits.
  */
 #include "green.h"
+#include "hook.h"
 #include "support.h"
 
 #include <poll.h>
@@ -60,6 +61,33 @@ START_TEST(a_deadline_does_not_wait_for_all_who_are_ready)
     sleeper = green_spawn(sleep_beside_them, &most);
     for (int i = 0; i < WORKERS; i++)
         workers[i] = green_spawn(work_and_yield, NULL);
+    for (int i = 0; i < WORKERS; i++)
+        ck_assert_int_eq(green_join(workers[i], NULL, -1), 0);
+    stopped = true;
+    ck_assert_int_eq(green_join(sleeper, NULL, -1), 0);
+    ck_assert_uint_eq(turns, WORKERS * ROUNDS);
+    ck_assert_uint_le(most, 3);
+}
+END_TEST
+
+/* As libraries do that only want to give way: libmariadb, before it asks whether it is connected. */
+static void *give_way_and_work(void *argument)
+{
+    for (int i = 0; i < ROUNDS; i++) {
+        greenify_usleep(1);
+        work();
+    }
+    return argument;
+}
+
+START_TEST(a_sleep_that_only_gives_way_does_not_go_first)
+{
+    green_t *workers[WORKERS], *sleeper;
+    unsigned most = 0;
+
+    for (int i = 0; i < WORKERS; i++)
+        workers[i] = green_spawn(give_way_and_work, NULL);
+    sleeper = green_spawn(sleep_beside_them, &most);
     for (int i = 0; i < WORKERS; i++)
         ck_assert_int_eq(green_join(workers[i], NULL, -1), 0);
     stopped = true;
@@ -288,6 +316,7 @@ int main(void)
 {
     const TTest *const tests[] = {
         a_deadline_does_not_wait_for_all_who_are_ready,
+        a_sleep_that_only_gives_way_does_not_go_first,
         deadlines_let_the_others_have_turns,
         one_whose_deadline_passed_goes_first,
         those_who_never_wait_leave_the_loop_its_turns,
