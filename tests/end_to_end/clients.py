@@ -97,8 +97,7 @@ def openssh():
 
 KINDS = [
     Kind("mysql", "libmariadb", "libmariadb.so.3", mariadb, binding="MySQLdb"),
-    Kind("mysql_tls", "libmariadb over TLS", "libmariadb.so.3", mariadb_tls, connections=50,
-         program="mysql"),
+    Kind("mysql_tls", "libmariadb over TLS", "libmariadb.so.3", mariadb_tls, program="mysql"),
     Kind("pq", "libpq over TLS", "libpq.so.5", postgresql, binding="psycopg2"),
     Kind("curl", "libcurl with libssl, HTTP/2", "libcurl.so.4", lambda: nginx("HTTP/2")),
     Kind("curl_gnutls", "libcurl with libgnutls, HTTPS", "libcurl-gnutls.so.4", lambda: nginx(""),
