@@ -76,15 +76,11 @@ static bool anybody_ready(const struct scheduler *scheduler)
            scheduler->dispatcher.next != NULL;
 }
 
-/* The dispatcher had its turn, and lines up behind all others. */
-static void next_round(struct scheduler *scheduler)
+/* The dispatcher had its turn, or it was passed over, and lines up behind all others. */
+static inline void line_up_dispatcher(struct scheduler *scheduler)
 {
-    struct green *dispatcher = &scheduler->dispatcher;
-
-    if (!dispatcher_is_next(scheduler) || dispatcher->next == NULL)
-        return;
-    scheduler->ready.first = dispatcher->next;
-    turns_append(&scheduler->ready, dispatcher);
+    scheduler->ready.first = scheduler->dispatcher.next;
+    turns_append(&scheduler->ready, &scheduler->dispatcher);
 }
 
 static struct green *take_due(struct scheduler *scheduler)
@@ -97,15 +93,12 @@ static struct green *take_due(struct scheduler *scheduler)
     return first;
 }
 
-/* The clock costs as much as a switch: after a look at it shows that turns are short, a few more
- * are taken to be. */
-static bool looped_just_now(struct scheduler *scheduler)
+/* The clock costs as much as a switch: after a look at it shows that turns are short, a few more are
+ * taken to be. */
+__attribute__((noinline)) static bool looped_just_now(struct scheduler *scheduler)
 {
-    uint64_t now;
+    uint64_t now = ticks_now();
 
-    if (scheduler->turns - scheduler->turns_at_look < scheduler->unwatched)
-        return true;
-    now = ticks_now();
     scheduler->unwatched = now - scheduler->look_time < scheduler->pause ? UNWATCHED_TURNS : 0;
     scheduler->turns_at_look = scheduler->turns;
     scheduler->look_time = now;
@@ -113,11 +106,13 @@ static bool looped_just_now(struct scheduler *scheduler)
 }
 
 /* Somebody who yields while nobody else is ready waits for what the loop brings. */
-static bool may_pass_over(struct scheduler *scheduler)
+static inline bool may_pass_over(struct scheduler *scheduler)
 {
     const struct green *next = scheduler->dispatcher.next;
 
-    return next != NULL && next != scheduler->current && looped_just_now(scheduler);
+    return next != NULL && next != scheduler->current &&
+           (scheduler->turns - scheduler->turns_at_look < scheduler->unwatched ||
+            looped_just_now(scheduler));
 }
 
 /* Among hundreds nobody's stack is in the first caches. While the first runs, the stack of the
@@ -131,35 +126,25 @@ static void fetch_ahead(const struct green *first)
     __builtin_prefetch((const char *)second->context.sp + 64);
 }
 
-static struct green *next_in_queue(struct scheduler *scheduler)
-{
-    struct green *next = scheduler->ready.first;
-
-    scheduler->turns++;
-    scheduler->ready.first = next->next;
-    fetch_ahead(next);
-    return next;
-}
-
-/* Kept out of the way of the usual. */
-__attribute__((noinline)) static struct green *dispatcher_or_next(struct scheduler *scheduler)
-{
-    if (!may_pass_over(scheduler))
-        return &scheduler->dispatcher;
-    next_round(scheduler);
-    return next_in_queue(scheduler);
-}
-
 /* However many deadlines pass, the others have a turn between them. */
 static inline struct green *next_in_turn(struct scheduler *scheduler)
 {
+    struct green *next;
+
     if (scheduler->due.first != NULL)
         return take_due(scheduler);
     if (scheduler->turns != scheduler->turns_at_loop && hub_overdue(scheduler->hub))
         return &scheduler->dispatcher;
-    if (dispatcher_is_next(scheduler))
-        return dispatcher_or_next(scheduler);
-    return next_in_queue(scheduler);
+    if (dispatcher_is_next(scheduler)) {
+        if (!may_pass_over(scheduler))
+            return &scheduler->dispatcher;
+        line_up_dispatcher(scheduler);
+    }
+    next = scheduler->ready.first;
+    scheduler->ready.first = next->next;
+    scheduler->turns++;
+    fetch_ahead(next);
+    return next;
 }
 
 void scheduler_due(struct scheduler *scheduler, struct green *coroutine)
@@ -248,7 +233,8 @@ static void dispatch(void *argument)
     while (hub_current() == hub) {
         bool possible;
 
-        next_round(scheduler);
+        if (dispatcher_is_next(scheduler) && scheduler->dispatcher.next != NULL)
+            line_up_dispatcher(scheduler);
         scheduler->turns_at_loop = scheduler->turns;
         if (anybody_ready(scheduler))
             scheduler_suspend(scheduler);
