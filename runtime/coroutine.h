@@ -12,6 +12,7 @@
 #include "list.h"
 #include "stack.h"
 #include "thread/cancel.h"
+#include "waiter.h"
 
 #include <pthread.h>
 #include <stdbool.h>
@@ -21,7 +22,6 @@ struct hub;
 struct key_values;
 struct scheduler;
 struct thread;
-struct waiter;
 
 struct green {
     /* What a switch reads and writes is one cache line. */
@@ -52,6 +52,7 @@ struct green {
     size_t asan_size;
     void *tsan_flow; /* ThreadSanitizer's */
     char name[32];
+    struct waiter own_waiter; /* on the page that is in use anyway */
 };
 
 /* Starts a coroutine of a native hub on a stack that goes back to the pool when it ends. */

@@ -34,11 +34,18 @@ static void *current(struct hub *hub)
     return hub->foreign->current == NULL ? hub : hub->foreign->current(hub->foreign_data);
 }
 
+static struct waiter *own_waiter(struct hub *hub)
+{
+    (void)hub;
+    return NULL;
+}
+
 const struct host host_foreign = {
     .park = park,
     .unpark = unpark,
     .local = local,
     .current = current,
+    .own_waiter = own_waiter,
 };
 
 static struct hub *foreign_hub(void)

@@ -49,9 +49,15 @@ static void *current(struct hub *hub)
     return hub->scheduler->current;
 }
 
+static struct waiter *own_waiter(struct hub *hub)
+{
+    return &hub->scheduler->current->own_waiter;
+}
+
 const struct host host_native = {
     .park = park,
     .unpark = unpark,
     .local = local,
     .current = current,
+    .own_waiter = own_waiter,
 };

@@ -167,8 +167,8 @@ void hub_destroy(struct hub *hub)
     closings_close(hub->closings);
     mailbox_close(hub->mailbox);
     owners_destroy(hub->owners);
-    scheduler_destroy(hub->scheduler);
     free_waiters(hub);
+    scheduler_destroy(hub->scheduler);
     fdtable_finish(&hub->fds);
     timers_finish(&hub->timers);
     hub->loop->ops->destroy(hub->loop);

@@ -33,6 +33,8 @@ struct host {
     void **(*local)(struct hub *hub, void (*destroy)(void *));
     /* What tells the running flow from the others of the thread. */
     void *(*current)(struct hub *hub);
+    /* Room for one waiter in the host's record of the running flow; NULL: it has none. */
+    struct waiter *(*own_waiter)(struct hub *hub);
 };
 
 extern const struct host host_native, host_foreign;

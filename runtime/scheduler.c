@@ -259,6 +259,7 @@ static int prepare_dispatcher(struct scheduler *scheduler)
     if (stack_acquire(&scheduler->stacks, STACK_SIZE_DEFAULT, stack) != 0)
         return -1;
     dispatcher->scheduler = scheduler;
+    dispatcher->own_waiter.own = true;
     dispatcher->asan_base = stack->base;
     dispatcher->asan_size = stack->size;
     dispatcher->tsan_flow = sanitizer_flow_create();
@@ -288,6 +289,7 @@ struct scheduler *scheduler_create(struct hub *hub)
     scheduler->alternate = overflow_watch();
     root = &scheduler->root;
     root->scheduler = scheduler;
+    root->own_waiter.own = true;
     root->detached = true;
     root->tsan_flow = sanitizer_flow_of_thread();
     list_append(&scheduler->all, &root->all);

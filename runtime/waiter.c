@@ -12,15 +12,34 @@
 #include <math.h>
 #include <stdlib.h>
 
-/* The one that was used last is the one that is in the cache. */
+/* Of the others, the one that was used last is the one that is in the cache. */
 static struct waiter *take(struct hub *hub)
 {
-    struct waiter *w = hub->spares;
+    struct waiter *w = hub->host->own_waiter(hub);
 
-    if (w == NULL)
-        return cacheline_alloc(sizeof *w);
-    hub->spares = w->next_spare;
+    if (w != NULL && !w->taken) {
+        w->taken = true;
+        return w;
+    }
+    w = hub->spares;
+    if (w != NULL)
+        hub->spares = w->next_spare;
+    else
+        w = cacheline_alloc(sizeof *w);
+    if (w != NULL)
+        w->own = false;
     return w;
+}
+
+static void put_back(struct waiter *w)
+{
+    struct hub *hub = w->hub;
+
+    w->taken = false;
+    if (w->own)
+        return;
+    w->next_spare = hub->spares;
+    hub->spares = w;
 }
 
 static int make_room(struct waiter *w, size_t fds)
@@ -50,7 +69,7 @@ struct waiter *waiter_create(struct hub *hub, const char *call, size_t fds)
     w->own_fd = -1;
     w->interruptible = w->restartable = w->remote = w->masked = w->bound = w->brief = false;
     if (fds > 1 && make_room(w, fds) != 0) {
-        free(w);
+        put_back(w);
         return NULL;
     }
     return w;
@@ -64,13 +83,10 @@ static void unwatch(struct waiter *w)
 
 void waiter_destroy(struct waiter *w)
 {
-    struct hub *hub = w->hub;
-
     unwatch(w);
     if (w->fds != &w->single)
         free(w->fds);
-    w->next_spare = hub->spares;
-    hub->spares = w;
+    put_back(w);
 }
 
 int waiter_watch(struct waiter *w, int fd, short events)

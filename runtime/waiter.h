@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * One blocking call that is suspended: what it waits for, and what ended the wait. Always on the
- * heap: under a foreign host the stacks of different flows share their addresses.
+ * One blocking call that is suspended: what it waits for, and what ended the wait. Never on a
+ * stack: under a foreign host the stacks of different flows share their addresses. On the heap, or
+ * in the record that a host has of the flow.
  *
  *      waiter_create -> waiter_watch ... -> waiter_park -> waiter_destroy
  */
@@ -47,6 +48,8 @@ struct waiter {
     bool masked : 1;        /* `mask` is in force during the wait */
     bool bound : 1;         /* `timer` is in force during the wait */
     bool brief : 1;         /* that its time is over is no reason to go before others */
+    bool own : 1;           /* of its flow: in a record of the host's, not on the heap */
+    bool taken : 1;         /* with it: created, and not destroyed */
     unsigned char points;   /* cancellation points that it is in (hub->points); 0: none */
     struct fd_wait single;
     struct green_parked parked; /* the host's */
