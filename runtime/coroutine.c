@@ -8,6 +8,7 @@
 #include "hub.h"
 #include "sanitizer.h"
 #include "scheduler.h"
+#include "stack_size.h"
 #include "thread/thread.h"
 #include "waiter.h"
 
@@ -72,7 +73,9 @@ green_t *green_spawn(void *(*entry)(void *), void *argument)
         errno = EINVAL;
     if (entry == NULL || size == 0)
         return NULL;
-    hub = hub_native();
+    hub = hub_current();
+    if (hub == NULL || hub->scheduler == NULL)
+        hub = hub_native();
     if (hub == NULL)
         return NULL;
     scheduler_reap(hub->scheduler);
@@ -85,23 +88,14 @@ green_t *green_spawn(void *(*entry)(void *), void *argument)
 
 void coroutine_destroy(struct green *coroutine)
 {
-    struct stack stack = coroutine->stack;
-
     list_remove(&coroutine->all);
     sanitizer_flow_destroy(coroutine->tsan_flow);
     coroutine->detached = true; /* whoever still holds the handle is refused while it stays there */
-    stack_release(&stack);
+    stack_release(&coroutine->stack);
 }
 
-void coroutine_main(void *argument)
-{
-    struct green *self = argument;
-
-    scheduler_arrived(self->scheduler);
-    coroutine_exit(self, self->entry(self->argument));
-}
-
-void coroutine_exit(struct green *self, void *result)
+/* Everything but the last switch. */
+static void finish(struct green *self, void *result)
 {
     struct scheduler *scheduler = self->scheduler;
 
@@ -116,7 +110,22 @@ void coroutine_exit(struct green *self, void *result)
     if (self->joiner != NULL)
         waiter_wake(self->joiner, WAKE_READY);
     thread_ends(self);
-    scheduler_end(scheduler);
+}
+
+void coroutine_main(void *argument)
+{
+    struct green *self = argument;
+
+    scheduler_arrived(self->scheduler);
+    finish(self, self->entry(self->argument));
+    scheduler_end(self->scheduler);
+}
+
+void coroutine_exit(struct green *self, void *result)
+{
+    finish(self, result);
+    scheduler_end(self->scheduler);
+    __builtin_unreachable();
 }
 
 /* Waits until g has ended. */

@@ -13,8 +13,8 @@ struct exception_state {
     unsigned uncaught;
 };
 
-/* The running thread's, or NULL while no C++ runtime is loaded. Looks for one each time until it is
- * found: too slow for a switch, right for a spawn. */
+/* The running thread's, or NULL while no C++ runtime is loaded. Looks for one, until it is found,
+ * whenever one can have been loaded: too slow for a switch, right for a spawn. */
 struct exception_state *exception_state_find(void);
 
 #endif

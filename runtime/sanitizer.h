@@ -6,6 +6,7 @@
 #ifndef GREEN_SANITIZER_H
 #define GREEN_SANITIZER_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #if __has_include(<valgrind/valgrind.h>)
@@ -14,6 +15,10 @@
 #pragma GCC diagnostic ignored "-Wsign-conversion"
 #include <valgrind/valgrind.h>
 #pragma GCC diagnostic pop
+static inline bool sanitizer_stacks_watched(void)
+{
+    return RUNNING_ON_VALGRIND > 0;
+}
 static inline unsigned sanitizer_stack_register(void *base, size_t size)
 {
     return VALGRIND_STACK_REGISTER(base, (char *)base + size - 1);
@@ -24,6 +29,10 @@ static inline void sanitizer_stack_deregister(unsigned id)
     (void)id;
 }
 #else
+static inline bool sanitizer_stacks_watched(void)
+{
+    return false;
+}
 static inline unsigned sanitizer_stack_register(void *base, size_t size)
 {
     (void)base;

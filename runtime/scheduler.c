@@ -29,11 +29,8 @@ enum { WARM_SECONDS = 1 };
 
 /* Everything is exchanged before the switch, and nothing is left to do after it: the calls on the
  * way here are tail calls, and a suspended stack holds no frame of theirs. */
-static int switch_to(struct scheduler *scheduler, struct green *next)
+static void exchange(struct scheduler *scheduler, struct green *self, struct green *next)
 {
-    struct green *self = scheduler->current;
-    int result;
-
     self->saved_errno = *scheduler->error;
     *scheduler->error = next->saved_errno;
     if (scheduler->exceptions != NULL) {
@@ -45,6 +42,14 @@ static int switch_to(struct scheduler *scheduler, struct green *next)
     sanitizer_switch_begin(self->ended ? NULL : &self->fake_stack, next->asan_base,
                            next->asan_size);
     sanitizer_flow_switch(next->tsan_flow);
+}
+
+static int switch_to(struct scheduler *scheduler, struct green *next)
+{
+    struct green *self = scheduler->current;
+    int result;
+
+    exchange(scheduler, self, next);
     result = green_context_switch(&self->context, &next->context);
     scheduler_arrived(scheduler);
     return result;
@@ -77,7 +82,7 @@ static bool anybody_ready(const struct scheduler *scheduler)
 }
 
 /* The dispatcher had its turn, or it was passed over, and lines up behind all others. */
-static inline void line_up_dispatcher(struct scheduler *scheduler)
+static void line_up_dispatcher(struct scheduler *scheduler)
 {
     scheduler->ready.first = scheduler->dispatcher.next;
     turns_append(&scheduler->ready, &scheduler->dispatcher);
@@ -93,9 +98,9 @@ static struct green *take_due(struct scheduler *scheduler)
     return first;
 }
 
-/* The clock costs as much as a switch: after a look at it shows that turns are short, a few more are
- * taken to be. */
-__attribute__((noinline)) static bool looped_just_now(struct scheduler *scheduler)
+/* The clock costs as much as a switch: after a look at it shows that turns are short, a few more
+ * are taken to be. */
+static bool looped_just_now(struct scheduler *scheduler)
 {
     uint64_t now = ticks_now();
 
@@ -106,7 +111,7 @@ __attribute__((noinline)) static bool looped_just_now(struct scheduler *schedule
 }
 
 /* Somebody who yields while nobody else is ready waits for what the loop brings. */
-static inline bool may_pass_over(struct scheduler *scheduler)
+static bool may_pass_over(struct scheduler *scheduler)
 {
     const struct green *next = scheduler->dispatcher.next;
 
@@ -126,11 +131,19 @@ static void fetch_ahead(const struct green *first)
     __builtin_prefetch((const char *)second->context.sp + 64);
 }
 
-/* However many deadlines pass, the others have a turn between them. */
-static inline struct green *next_in_turn(struct scheduler *scheduler)
+static inline struct green *take_first(struct scheduler *scheduler)
 {
-    struct green *next;
+    struct green *first = scheduler->ready.first;
 
+    scheduler->ready.first = first->next;
+    scheduler->turns++;
+    fetch_ahead(first);
+    return first;
+}
+
+/* However many deadlines pass, the others have a turn between them. */
+static struct green *next_in_turn(struct scheduler *scheduler)
+{
     if (scheduler->due.first != NULL)
         return take_due(scheduler);
     if (scheduler->turns != scheduler->turns_at_loop && hub_overdue(scheduler->hub))
@@ -140,11 +153,13 @@ static inline struct green *next_in_turn(struct scheduler *scheduler)
             return &scheduler->dispatcher;
         line_up_dispatcher(scheduler);
     }
-    next = scheduler->ready.first;
-    scheduler->ready.first = next->next;
-    scheduler->turns++;
-    fetch_ahead(next);
-    return next;
+    return take_first(scheduler);
+}
+
+/* Out of the way of the usual, which then needs no frame. */
+__attribute__((noinline)) static int suspend_with_care(struct scheduler *scheduler)
+{
+    return switch_to(scheduler, next_in_turn(scheduler));
 }
 
 void scheduler_due(struct scheduler *scheduler, struct green *coroutine)
@@ -159,16 +174,17 @@ void scheduler_ready(struct scheduler *scheduler, struct green *coroutine)
 
 int scheduler_suspend(struct scheduler *scheduler)
 {
-    return switch_to(scheduler, next_in_turn(scheduler));
+    if (scheduler->due.first != NULL || scheduler->hub->timers.count > 0 ||
+        dispatcher_is_next(scheduler))
+        return suspend_with_care(scheduler);
+    return switch_to(scheduler, take_first(scheduler));
 }
 
+/* Never gives the turn to the caller: the dispatcher stands before it. */
 int scheduler_yield(struct scheduler *scheduler)
 {
-    struct green *next;
-
     turns_append(&scheduler->ready, scheduler->current);
-    next = next_in_turn(scheduler);
-    return next == scheduler->current ? 0 : switch_to(scheduler, next);
+    return scheduler_suspend(scheduler);
 }
 
 void scheduler_reap(struct scheduler *scheduler)
@@ -181,13 +197,16 @@ void scheduler_reap(struct scheduler *scheduler)
     coroutine_destroy(ended);
 }
 
-_Noreturn void scheduler_end(struct scheduler *scheduler)
+void scheduler_end(struct scheduler *scheduler)
 {
+    struct green *self = scheduler->current, *next;
+
     scheduler_reap(scheduler);
-    if (scheduler->current->detached)
-        scheduler->ended = scheduler->current;
-    scheduler_suspend(scheduler);
-    abort(); /* nobody switches to a coroutine that has ended */
+    if (self->detached)
+        scheduler->ended = self;
+    next = next_in_turn(scheduler);
+    exchange(scheduler, self, next);
+    green_context_leave(&next->context);
 }
 
 /* --- the dispatcher --------------------------------------------------------------------------- */

@@ -64,8 +64,8 @@ int scheduler_suspend(struct scheduler *scheduler);
 /* The caller queues itself and lets others run. Returns 0. */
 int scheduler_yield(struct scheduler *scheduler);
 
-/* Ends the running coroutine. */
-_Noreturn void scheduler_end(struct scheduler *scheduler);
+/* Ends the running coroutine. Never returns (see green_context_leave()). */
+void scheduler_end(struct scheduler *scheduler);
 
 /* Frees the last coroutine that was detached and has ended. */
 void scheduler_reap(struct scheduler *scheduler);

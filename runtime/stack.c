@@ -11,7 +11,6 @@
 #include "sanitizer.h"
 
 #include <errno.h>
-#include <stdatomic.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <sys/mman.h>
@@ -54,6 +53,7 @@ struct stack_class {
     struct slab *newest;    /* the only one with stacks that are not cut; or NULL */
     unsigned slab_stacks;   /* how many the next slab holds */
     bool one_by_one;        /* the system sets up one guard a call */
+    bool watched;           /* Valgrind is to be told */
     size_t in_use;
     size_t warm_count;
     size_t unused; /* of the warm ones, how many were free ever since the last look */
@@ -77,6 +77,7 @@ static struct stack_class *class_for(struct stack_pool *pool, size_t stride)
     class->page = pool->page;
     class->stride = stride;
     class->slab_stacks = SLAB_STACKS_FIRST;
+    class->watched = sanitizer_stacks_watched();
     list_init(&class->slabs);
     list_init(&class->warm);
     list_init(&class->cold);
@@ -344,18 +345,14 @@ bool stack_pool_cool(struct stack_pool *pool)
  * lowest bits of page numbers, and the pages in use are this far apart. */
 static size_t stride_of(const struct stack_pool *pool, size_t size)
 {
-    return ((size + pool->page - 1) / pool->page | 1) * pool->page;
+    return ((size + pool->page - 1) & ~(pool->page - 1)) | pool->page;
 }
 
-static void begin(struct stack *stack, void *base, size_t size)
+static void tell_of(struct stack *stack)
 {
-    sanitizer_stack_fresh(base, size);
-    *stack = (struct stack){
-        .base = base,
-        .size = size,
-        .index = stack->index,
-        .valgrind_id = sanitizer_stack_register(base, size),
-    };
+    sanitizer_stack_fresh(stack->base, stack->size);
+    if (stack->watched)
+        stack->valgrind_id = sanitizer_stack_register(stack->base, stack->size);
 }
 
 int stack_acquire(struct stack_pool *pool, size_t size, struct stack *stack)
@@ -379,16 +376,20 @@ int stack_acquire(struct stack_pool *pool, size_t size, struct stack *stack)
     if (slab == NULL)
         return -1;
     class->in_use++;
-    begin(stack, lowest_of(slab, stack->index) + pool->page, class->stride - pool->page);
     stack->slab = slab;
+    stack->base = lowest_of(slab, stack->index) + pool->page;
+    stack->size = class->stride - pool->page;
+    stack->watched = class->watched;
+    stack->lent = false;
+    tell_of(stack);
     return 0;
 }
 
 void stack_lend(void *base, size_t size, struct stack *stack)
 {
-    stack->index = 0;
-    begin(stack, base, size);
-    stack->lent = true;
+    *stack = (struct stack){
+        .base = base, .size = size, .watched = sanitizer_stacks_watched(), .lent = true};
+    tell_of(stack);
 }
 
 void stack_release(const struct stack *stack)
@@ -397,7 +398,8 @@ void stack_release(const struct stack *stack)
     struct stack_class *class;
     size_t most;
 
-    sanitizer_stack_deregister(stack->valgrind_id);
+    if (stack->watched)
+        sanitizer_stack_deregister(stack->valgrind_id);
     sanitizer_stack_unused(stack->base, stack->size);
     if (stack->lent)
         return;
@@ -412,50 +414,4 @@ void stack_release(const struct stack *stack)
     most = class->in_use > WARM_MOST ? class->in_use : WARM_MOST;
     if (class->warm_count >= most + COOL_AT_ONCE)
         cool_oldest(class, COOL_AT_ONCE);
-}
-
-/* --- the size wanted -------------------------------------------------------------------------- */
-
-/* Read without a lock by every spawn; 0: not decided yet. */
-static _Atomic size_t wanted;
-
-int stack_size_set(size_t bytes)
-{
-    if (bytes < STACK_SIZE_LEAST || bytes > STACK_SIZE_MOST) {
-        errno = EINVAL;
-        return -1;
-    }
-    atomic_store_explicit(&wanted, bytes, memory_order_relaxed);
-    return 0;
-}
-
-static int size_from_environment(const char *text)
-{
-    unsigned long long bytes;
-    char *end;
-
-    errno = 0;
-    bytes = strtoull(text, &end, 10);
-    if (errno != 0 || end == text || *end != '\0' || *text == '-' || bytes > SIZE_MAX) {
-        errno = EINVAL;
-        return -1;
-    }
-    return stack_size_set((size_t)bytes);
-}
-
-size_t stack_size_wanted(void)
-{
-    size_t bytes = atomic_load_explicit(&wanted, memory_order_relaxed);
-    const char *text;
-    int saved = errno;
-
-    if (bytes != 0)
-        return bytes;
-    text = secure_getenv("GREEN_STACK_SIZE"); /* once: it costs as much as the rest of a spawn */
-    if (text == NULL)
-        (void)stack_size_set(STACK_SIZE_DEFAULT);
-    else if (size_from_environment(text) != 0)
-        return 0;
-    errno = saved;
-    return atomic_load_explicit(&wanted, memory_order_relaxed);
 }

@@ -18,8 +18,9 @@ struct stack {
     void *base;  /* lowest usable byte, just above the guard page */
     size_t size; /* usable bytes */
     struct slab *slab;
-    unsigned index; /* in the slab */
-    unsigned valgrind_id;
+    unsigned index;       /* in the slab */
+    unsigned valgrind_id; /* if `watched` */
+    bool watched;         /* Valgrind was told */
     bool lent; /* the program's own memory: no guard page, and not given back to the pool */
 };
 
@@ -54,12 +55,5 @@ bool stack_pool_is_warm(const struct stack_pool *pool);
  * time, of so many at a time that it takes well below a millisecond. Returns whether more are left.
  */
 bool stack_pool_cool(struct stack_pool *pool);
-
-/* The size for new stacks, shared by all threads: stack_size_set(), else GREEN_STACK_SIZE, else the
- * default. 0 with EINVAL when the environment holds what cannot be a size. */
-size_t stack_size_wanted(void);
-
-/* -1 with EINVAL beyond the limits above. */
-int stack_size_set(size_t bytes);
 
 #endif

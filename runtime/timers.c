@@ -4,8 +4,10 @@
  */
 #include "timers.h"
 
-#include <math.h>
+#include <errno.h>
 #include <stdlib.h>
+
+enum { CAPACITY_LEAST = 64 };
 
 void timers_init(struct timers *timers)
 {
@@ -50,9 +52,8 @@ static void sift_down(struct timers *timers, size_t place, struct timer *timer)
     put(timers, place, timer);
 }
 
-static int grow(struct timers *timers)
+static int resize(struct timers *timers, size_t capacity)
 {
-    size_t capacity = timers->capacity == 0 ? 64 : 2 * timers->capacity;
     struct timer **heap = reallocarray(timers->heap, capacity, sizeof(struct timer *));
 
     if (heap == NULL)
@@ -64,10 +65,29 @@ static int grow(struct timers *timers)
 
 int timers_add(struct timers *timers, struct timer *timer)
 {
-    if (timers->count + 1 >= timers->capacity && grow(timers) != 0)
+    size_t more = timers->capacity == 0 ? CAPACITY_LEAST : 2 * timers->capacity;
+
+    if (timers->count + 1 >= timers->capacity && resize(timers, more) != 0)
         return -1;
     sift_up(timers, ++timers->count, timer);
     return 0;
+}
+
+/* After a burst; without memory for a smaller heap the large one stays. */
+static void shrink(struct timers *timers)
+{
+    int saved = errno;
+
+    (void)resize(timers, timers->capacity / 2);
+    errno = saved;
+}
+
+static void fill(struct timers *timers, size_t place, struct timer *last)
+{
+    if (place > 1 && timers->heap[place / 2]->at > last->at)
+        sift_up(timers, place, last);
+    else
+        sift_down(timers, place, last);
 }
 
 void timers_remove(struct timers *timers, struct timer *timer)
@@ -79,17 +99,10 @@ void timers_remove(struct timers *timers, struct timer *timer)
         return;
     timer->place = 0;
     last = timers->heap[timers->count--];
-    if (last == timer)
-        return;
-    if (place > 1 && timers->heap[place / 2]->at > last->at)
-        sift_up(timers, place, last);
-    else
-        sift_down(timers, place, last);
-}
-
-double timers_earliest(const struct timers *timers)
-{
-    return timers->count == 0 ? (double)INFINITY : timers->heap[1]->at;
+    if (last != timer)
+        fill(timers, place, last);
+    if (timers->capacity > CAPACITY_LEAST && timers->count < timers->capacity / 8)
+        shrink(timers);
 }
 
 struct timer *timers_expire(struct timers *timers, double now)

@@ -6,7 +6,7 @@
 #ifndef GREEN_TIMERS_H
 #define GREEN_TIMERS_H
 
-#include <stdbool.h>
+#include <math.h>
 #include <stddef.h>
 
 struct timer {
@@ -29,7 +29,10 @@ int timers_add(struct timers *timers, struct timer *timer);
 void timers_remove(struct timers *timers, struct timer *timer);
 
 /* The earliest deadline, or INFINITY. */
-double timers_earliest(const struct timers *timers);
+static inline double timers_earliest(const struct timers *timers)
+{
+    return timers->count == 0 ? (double)INFINITY : timers->heap[1]->at;
+}
 
 /* Takes out a timer that is due at `now`, NULL when none is. */
 struct timer *timers_expire(struct timers *timers, double now);

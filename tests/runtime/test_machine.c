@@ -53,6 +53,24 @@ static void registers_survive(void)
     }
 }
 
+static void *end_with_modes_changed(void *unused)
+{
+    fesetround(FE_UPWARD);
+    return unused;
+}
+
+static int spawn_and_join(void)
+{
+    return green_join(green_spawn(end_with_modes_changed, NULL), NULL, -1);
+}
+
+static void registers_survive_the_end_of_others(void)
+{
+    expect(registers_lost(spawn_and_join, 0x0707070700000000) == 0,
+           "callee-saved registers survive the end of a coroutine");
+    expect(fegetround() == FE_TONEAREST, "and so do modes");
+}
+
 static void *round_its_way(void *mode)
 {
     intptr_t wrong = fegetround() != FE_TONEAREST;
@@ -210,6 +228,7 @@ int main(void)
     expect_hooks("hooks without a hub");
     green_set_stack_size(64 * 1024);
     registers_survive();
+    registers_survive_the_end_of_others();
     modes_belong_to_the_coroutine();
     thousands_switch();
     kill_and_timeout();

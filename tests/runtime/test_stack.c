@@ -3,6 +3,7 @@
  * Stacks: their limits, their guards (both ways of making one), their use again.
  */
 #include "stack.h"
+#include "stack_size.h"
 #include "support.h"
 
 #include <errno.h>

@@ -29,6 +29,10 @@ struct context_frame {
  * who calls it last can return so too. */
 int green_context_switch(struct context *from, const struct context *to);
 
+/* Resumes *to; the running flow is over. Never returns, which the compiler is not told: on other
+ * machines it would make a call of what is to be a jump. */
+void green_context_leave(const struct context *to);
+
 /* The first return address of a new flow: calls x19 with x20, and never returns. */
 void green_context_entry(void);
 

@@ -7,6 +7,10 @@
  *            | r15 | r14 | r13 | r12   |
  *            | rbx | rbp               |
  *            | return address          |
+ *
+ * Processors predict returns from the calls that they saw. The routines here keep that right where
+ * they can: between flows that suspended at one place, and from the end of a flow to whoever was
+ * running when it began.
  */
 #ifndef GREEN_ARCH_CONTEXT_H
 #define GREEN_ARCH_CONTEXT_H
@@ -22,16 +26,21 @@ struct context_frame {
     uint16_t x87_control;
     uint16_t unused;
     uint64_t r15, r14, r13, r12, rbx, rbp;
-    void (*resume)(void);
-    uint64_t end_of_stack[2]; /* keeps sp aligned to 16 at the call in green_context_entry() */
+    void (*resume)(void); /* return address */
+    void (*end)(void);    /* of a new flow: the return address of its function */
 };
 
 /* Suspends the running flow into *from and resumes *to. Returns 0 once somebody resumes it, so that
  * who calls it last can return so too. */
 int green_context_switch(struct context *from, const struct context *to);
 
-/* The first return address of a new flow: calls r12 with r13, and never returns. */
+/* Resumes *to; the running flow is over. Never returns, which the compiler is not told: it would make
+ * a call of what is to be a jump. */
+void green_context_leave(const struct context *to);
+
+/* The first return address of a new flow: goes to r12 with r13, which would return to the second. */
 void green_context_entry(void);
+void green_context_end(void);
 
 /* Makes *context begin with function(argument) on the stack that ends at `top` (exclusive, aligned
  * to 16). function must not return. */
@@ -46,6 +55,7 @@ static inline void context_prepare(struct context *context, void *top, void (*fu
         .r12 = (uint64_t)(uintptr_t)function,
         .r13 = (uint64_t)(uintptr_t)argument,
         .resume = green_context_entry,
+        .end = green_context_end,
     };
     context->sp = frame;
 }
