@@ -9,6 +9,7 @@
 #include "hub.h"
 #include "offload.h"
 #include "pause.h"
+#include "pointer.h"
 #include "thread/cancel.h"
 #include "waiter.h"
 
@@ -124,10 +125,17 @@ static struct children children_of(pid_t pid, int options)
     return children;
 }
 
+static int ends_with(int error)
+{
+    errno = error;
+    return -1;
+}
+
 static pid_t wait_for_child(struct hub *hub, const char *call, pid_t pid, int *status, int options,
                             struct rusage *usage)
 {
     struct children children = children_of(pid, options);
+    bool interrupted = false;
     int saved = errno;
 
     for (;;) {
@@ -138,9 +146,14 @@ static pid_t wait_for_child(struct hub *hub, const char *call, pid_t pid, int *s
                 errno = saved;
             return child;
         }
+        if (interrupted)
+            return ends_with(EINTR);
         switch (await_change(hub, call, &children)) {
         case FAILED:
-            return -1;
+            if (errno != EINTR)
+                return -1;
+            interrupted = true; /* perhaps by the signal that tells of the child */
+            break;
         case BLOCKS:
             return wait4(pid, status, options, usage);
         default:
@@ -193,25 +206,33 @@ int greenify_waitid(idtype_t type, id_t id, siginfo_t *info, int options)
 {
     struct hub *hub = hub_current();
     struct children children = {type, id, options & ~WNOWAIT};
-    siginfo_t own;
+    bool interrupted = false;
+    siginfo_t found;
     int saved = errno;
 
     if (hub == NULL || (options & WNOHANG) != 0)
         return waitid(type, id, info, options);
     CANCELLATION_POINT(hub);
     for (;;) {
-        siginfo_t *found = info != NULL ? info : &own;
-
-        found->si_pid = 0;
-        if (waitid(type, id, found, options | WNOHANG) != 0)
+        found.si_pid = 0;
+        if (waitid(type, id, &found, options | WNOHANG) != 0)
             return -1;
-        if (found->si_pid != 0) {
+        if (found.si_pid != 0) {
+            if (info != NULL && pointer_is_wild(info))
+                return ends_with(EFAULT);
+            if (info != NULL)
+                *info = found;
             errno = saved;
             return 0;
         }
+        if (interrupted)
+            return ends_with(EINTR);
         switch (await_change(hub, "waitid", &children)) {
         case FAILED:
-            return -1;
+            if (errno != EINTR)
+                return -1;
+            interrupted = true;
+            break;
         case BLOCKS:
             return waitid(type, id, info, options);
         default:
