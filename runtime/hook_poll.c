@@ -31,7 +31,7 @@ static double remaining(double deadline)
 
 static bool is_zero(const struct timespec *timeout)
 {
-    return timeout != NULL && timeout->tv_sec == 0 && timeout->tv_nsec == 0;
+    return !pointer_is_wild(timeout) && timeout->tv_sec == 0 && timeout->tv_nsec == 0;
 }
 
 /* Whether a wait that ended in `cause` ends the call with -1 and errno. */

@@ -8,6 +8,7 @@
 #include "fortify.h"
 #include "hook_inside.h"
 #include "hub.h"
+#include "pointer.h"
 #include "thread/cancel.h"
 #include "transfer.h"
 
@@ -52,7 +53,7 @@ IN_HUB ssize_t recvfrom_in_hub(struct hub *hub, int fd, void *__restrict buffer,
 
     CANCELLATION_POINT(hub);
     b = receiving(hub, "recvfrom", fd);
-    if ((flags & MSG_WAITALL) != 0 && length != NULL && address.__sockaddr__ != NULL) {
+    if ((flags & MSG_WAITALL) != 0 && !pointer_is_wild(length) && address.__sockaddr__ != NULL) {
         struct iovec iov = {buffer, size};
         struct msghdr message = {.msg_name = address.__sockaddr__,
                                  .msg_namelen = *length,
@@ -186,13 +187,16 @@ static bool is_listening(int fd)
 static int accept_at_once(const struct blocking *b, __SOCKADDR_ARG address, socklen_t *length,
                           int flags)
 {
+    struct pollfd state = {.fd = b->fd, .events = POLLIN | POLLRDHUP};
     struct at_once at_once;
     int accepted;
 
-    if (!at_once_ready(b->fd, POLLIN) && is_listening(b->fd)) {
+    if (poll(&state, 1, 0) == 0 && is_listening(b->fd)) {
         errno = EAGAIN;
         return -1;
     }
+    if ((state.revents & (POLLHUP | POLLRDHUP)) != 0) /* it is shut down, and waits for nobody */
+        return accept4(b->fd, address, length, flags);
     at_once = at_once_begin(b->fd);
     accepted = accept4(b->fd, address, length, flags);
     at_once_end(&at_once);
@@ -203,16 +207,13 @@ static int accept_waiting(struct hub *hub, const char *call, int fd, __SOCKADDR_
                           socklen_t *__restrict length, int flags)
 {
     struct blocking b = blocking_begin(hub, call, fd, POLLIN, SO_RCVTIMEO);
-    socklen_t room = length != NULL ? *length : 0;
     int accepted;
 
     CANCELLATION_POINT(hub);
-    do {
-        if (length != NULL)
-            *length = room;
+    do
         accepted = b.dontwait != 0 ? accept_at_once(&b, address, length, flags)
                                    : accept4(fd, address, length, flags);
-    } while (blocking_retry(&b, accepted));
+    while (blocking_retry(&b, accepted));
     if (accepted >= 0)
         descriptor_born(hub, accepted);
     return accepted;
@@ -245,6 +246,23 @@ static int connect_at_once(int fd, __CONST_SOCKADDR_ARG address, socklen_t lengt
     return result;
 }
 
+/* Whether it has failed; errno says how. To ask takes the error away, without which the socket
+ * would call the next attempt an end of this one: it is told. A shutdown() of the program's own,
+ * and nothing else, is a reset here; after that it would begin another connection. */
+static bool connection_has_failed(const struct blocking *b, __CONST_SOCKADDR_ARG address,
+                                  socklen_t length)
+{
+    int family = address.__sockaddr__->sa_family, error;
+
+    if ((family != AF_INET && family != AF_INET6) || !transfer_fetch_error(b->fd))
+        return false;
+    error = errno;
+    if (error != ECONNRESET)
+        (void)connect_at_once(b->fd, address, length);
+    errno = error;
+    return true;
+}
+
 /* The connection is under way (EINPROGRESS) or was before (EALREADY): waits for its end. Only
  * another connect() tells the socket that it is over; SO_ERROR would leave it half-way. */
 static int await_connection(struct blocking *b, __CONST_SOCKADDR_ARG address, socklen_t length)
@@ -257,8 +275,12 @@ static int await_connection(struct blocking *b, __CONST_SOCKADDR_ARG address, so
                 errno = under_way; /* SO_SNDTIMEO is over (socket(7)) */
             return -1;
         }
-        result = b->dontwait == 0 ? connect(b->fd, address, length)
-                                  : connect_at_once(b->fd, address, length);
+        if (b->dontwait == 0)
+            result = connect(b->fd, address, length);
+        else if (connection_has_failed(b, address, length))
+            result = -1;
+        else
+            result = connect_at_once(b->fd, address, length);
         blocking_tried(b);
     } while (b->dontwait != 0 && result != 0 && (errno == EALREADY || errno == EINPROGRESS));
     if (result != 0 && errno != EISCONN) /* another thread's call told it */

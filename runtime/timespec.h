@@ -5,6 +5,8 @@
 #ifndef GREEN_TIMESPEC_H
 #define GREEN_TIMESPEC_H
 
+#include "pointer.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 #include <time.h>
@@ -28,10 +30,11 @@ static inline struct timespec timespec_from(double seconds)
     return time;
 }
 
-/* As the kernel checks it: others get EINVAL. */
+/* As the kernel checks it: others get EINVAL, or EFAULT where there is none. */
 static inline bool timespec_is_valid(const struct timespec *time)
 {
-    return time->tv_sec >= 0 && time->tv_nsec >= 0 && time->tv_nsec < 1000000000;
+    return !pointer_is_wild(time) && time->tv_sec >= 0 && time->tv_nsec >= 0 &&
+           time->tv_nsec < 1000000000;
 }
 
 #endif

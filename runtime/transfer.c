@@ -6,6 +6,7 @@
 
 #include "blocking.h"
 #include "hub.h"
+#include "pointer.h"
 #include "thread/cancel.h"
 #include "vector.h"
 #include "waiter.h"
@@ -24,7 +25,7 @@ static bool broken(int fd)
 
 /* What broke the connection during the wait: a waiting call fails with that, where another try
  * would only hear that it is broken. */
-static bool fetch_error(int fd)
+bool transfer_fetch_error(int fd)
 {
     int error = 0;
     socklen_t size = sizeof error;
@@ -39,14 +40,14 @@ void transfer_drop_error(int fd)
 {
     int saved = errno;
 
-    (void)fetch_error(fd);
+    (void)transfer_fetch_error(fd);
     errno = saved;
 }
 
 bool transfer_must_not_send(const struct blocking *b, bool waited)
 {
     if (!b->progress)
-        return waited && fetch_error(b->fd);
+        return waited && transfer_fetch_error(b->fd);
     if (!broken(b->fd))
         return false;
     errno = EPIPE;
@@ -254,7 +255,7 @@ ssize_t transfer_receive_all(struct blocking *b, struct msghdr *message, int fla
     struct msghdr given;
     ssize_t received;
 
-    if (message == NULL)
+    if (pointer_is_wild(message))
         return recvmsg(b->fd, message, flags);
     if ((flags & MSG_PEEK) != 0)
         return peek_all(b, message, flags);

@@ -41,7 +41,9 @@ ssize_t transfer_send_rest(struct blocking *b, const struct msghdr *message, int
  * broke the connection during a wait of this call (`waited`). errno says why. */
 bool transfer_must_not_send(const struct blocking *b, bool waited);
 
-/* Takes the error that waits in the socket, as a call does that goes on until it fails. */
+/* Takes the error that waits in the socket: in errno, or drops it, as a call does that goes on until
+ * it fails. Whether there was one. */
+bool transfer_fetch_error(int fd);
 void transfer_drop_error(int fd);
 
 /* recvmsg() with MSG_WAITALL: everything asked for, less only at the end of the stream, with an
