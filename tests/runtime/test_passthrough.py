@@ -16,6 +16,7 @@ SKIPPED = 77
 # What is another each time: addresses, ports, numbers of processes, sizes that TCP decides, what a
 # question to a name server is told from others by.
 NORMAL = [(re.compile(pattern), by) for pattern, by in [
+    (r" /\*.*?\*/", ""),
     (r"0x[0-9a-f]{5,}", "ADDRESS"),
     (r'(sun_path|sa_data)=@?"[^"]*"', "NAME"),
     (r"/tmp/[\w.-]+", "FILE"),
