@@ -72,7 +72,8 @@ void lot_wake_sharer(const void *object)
     errno = saved;
 }
 
-void lot_announce(const void *object)
+/* Wakes the oldest, and leaves it a note. */
+static void wake_with(const void *object, void (*note)(struct lot_wait *w))
 {
     struct lot_queue *queue = lot_queue_of(object);
     struct lot_row *row = lot_row_of(object);
@@ -85,10 +86,30 @@ void lot_announce(const void *object)
     w = lot_row_sleeper(row, object);
     if (w != NULL) {
         lot_queue_wake(queue, w);
-        w->announced = true;
+        note(w);
     }
     lot_queue_unlock(queue);
     errno = saved;
+}
+
+static void note_announcement(struct lot_wait *w)
+{
+    w->announced = true;
+}
+
+void lot_announce(const void *object)
+{
+    wake_with(object, note_announcement);
+}
+
+static void note_chain(struct lot_wait *w)
+{
+    w->passes_on = true;
+}
+
+void lot_wake_chain(const void *object)
+{
+    wake_with(object, note_chain);
 }
 
 /* The handler may have interrupted this hub's own work on its lists: it only leaves mail. And it

@@ -92,6 +92,9 @@ double lot_look_time(double pause);
 /* Wakes up to `most` that wait for the object, oldest first. Leaves errno alone. */
 void lot_wake(const void *object, size_t most);
 
+/* Wakes the oldest, who wakes the next in turn if there is something left for it (LOT_COUNTED). */
+void lot_wake_chain(const void *object);
+
 /* Wakes the oldest that can have it together with others (LOT_SHARED), or else the oldest. */
 void lot_wake_sharer(const void *object);
 

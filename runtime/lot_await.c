@@ -187,16 +187,18 @@ static void wake_next(const struct lot_call *call)
 {
     if (call->kind == LOT_SHARED)
         lot_wake_sharer(call->object);
+    else if (call->kind == LOT_COUNTED)
+        lot_wake_chain(call->object);
     else
         lot_wake(call->object, 1);
 }
 
 /* Whether who got in, woken or not, may have left room for another, who was not told of it. */
-static bool leaves_room(const struct lot_call *call, bool woken)
+static bool leaves_room(const struct lot_wait *w, bool woken)
 {
-    if (call->kind != LOT_COUNTED)
-        return call->kind != LOT_EXCLUSIVE;
-    return !woken || atomic_load(&lot_queue_of(call->object)->stepped) > 0;
+    if (w->kind != LOT_COUNTED)
+        return w->kind != LOT_EXCLUSIVE;
+    return !woken || w->passes_on || atomic_load(&lot_queue_of(w->object)->stepped) > 0;
 }
 
 /* In the queue, to the end. *room: for another. */
@@ -215,7 +217,7 @@ static int wait_and_try(struct lot_wait *w, const struct lot_call *call, bool *r
             return end;
         result = look(w, call, &pause, &woken);
     }
-    *room = leaves_room(call, woken);
+    *room = leaves_room(w, woken);
     return result;
 }
 

@@ -129,7 +129,7 @@ void lot_queue_sleep(struct lot_wait *w)
 void lot_queue_rise(struct lot_queue *queue, struct lot_wait *w)
 {
     w->woken = true;
-    w->announced = false;
+    w->announced = w->passes_on = false;
     if (w->stepped)
         atomic_fetch_sub(&queue->stepped, 1);
     w->stepped = false;

@@ -41,6 +41,7 @@ struct lot_wait {
     bool mailed;     /* on its way to the hub's thread */
     bool announced;  /* woken shortly before a release, not after it */
     bool stepped;    /* it sleeps to let another go first */
+    bool passes_on;  /* woken by one that was not told of all there is: it tells the next */
     unsigned passed; /* so often were others faster when it was woken */
 
     /* In the hub's thread. */

@@ -183,6 +183,7 @@ END_TEST
 
 START_TEST(a_release_that_nobody_tells_of_is_found)
 {
+    struct green_hub_stats stats;
     double patience = 20;
     green_t *flows[5];
     void *result;
@@ -198,6 +199,10 @@ START_TEST(a_release_that_nobody_tells_of_is_found)
     ck_assert_int_eq(available, 0);
     /* They look less and less often: not all the time. */
     ck_assert_int_lt(tries, 200);
+    /* The others need not look. */
+    ck_assert_int_eq(green_hub_stats(&stats), 0);
+    ck_assert_uint_ge(stats.found, 1);
+    ck_assert_uint_le(stats.found, 2);
 }
 END_TEST
 
@@ -411,6 +416,27 @@ START_TEST(no_reader_is_left_behind_a_writer)
 }
 END_TEST
 
+/* A reader that comes before the writer who waits, and before whom that waits. */
+START_TEST(a_reader_may_wait_for_one_behind_a_writer)
+{
+    green_t *writer, *reader;
+
+    atomic_store(&lot_only_wakes, true);
+    ck_assert_ptr_nonnull(green_loop());
+    greenify_pthread_rwlock_wrlock(&rwlock);
+    writer = green_spawn(write_once, NULL);
+    green_yield();
+    reader = green_spawn(read_together, NULL);
+    green_yield();
+    greenify_pthread_rwlock_unlock(&rwlock);
+    greenify_pthread_rwlock_rdlock(&rwlock);
+    readers++;
+    ck_assert_int_eq(green_join(reader, NULL, 20), 0);
+    greenify_pthread_rwlock_unlock(&rwlock);
+    ck_assert_int_eq(green_join(writer, NULL, 20), 0);
+}
+END_TEST
+
 /* --- how much others may take meanwhile ------------------------------------------------------- */
 
 enum { RIVALS = 40, TURNS = 500 };
@@ -537,6 +563,7 @@ int main(void)
         what_was_announced_is_looked_for,
         a_handler_need_not_have_the_lock,
         no_reader_is_left_behind_a_writer,
+        a_reader_may_wait_for_one_behind_a_writer,
         nobody_waits_for_more_than_its_share,
         a_crowd_looks_seldom,
     };
