@@ -343,13 +343,12 @@ static int call_accept4(void)
     return failure(fd);
 }
 
-/* The queue of those that nobody has accepted is full. */
+/* The queue of those that nobody has accepted is full with one. */
 static bool listen_and_fill(void)
 {
     if (!listen_locally())
         return false;
     more[0] = connect_at_once();
-    more[1] = connect_at_once();
     return true;
 }
 
@@ -359,7 +358,6 @@ static bool listen_and_fill_inet(void)
     if (!listen_at(AF_INET, sizeof(struct sockaddr_in)))
         return false;
     more[0] = connect_at_once();
-    more[1] = connect_at_once();
     return true;
 }
 
