@@ -94,6 +94,15 @@ void coroutine_destroy(struct green *coroutine)
     stack_release(&coroutine->stack);
 }
 
+/* In the child of a fork: its one thread has ended, and the process ends when those have that it
+ * made. */
+_Noreturn static void leave_child(struct hub *hub)
+{
+    if (hub != NULL)
+        thread_await_all(hub);
+    exit(EXIT_SUCCESS);
+}
+
 /* Everything but the last switch. */
 static void finish(struct green *self, void *result)
 {
@@ -101,7 +110,7 @@ static void finish(struct green *self, void *result)
 
     self->result = result;
     if (hub_current() != scheduler->hub)
-        exit(EXIT_SUCCESS); /* the child of a fork: its one thread has ended */
+        leave_child(hub_current());
     thread_leave(self);
     if (self->local != NULL)
         self->local_destroy(self->local);

@@ -108,7 +108,7 @@ static int join(struct hub *hub, const char *call, pthread_t thread, void **valu
 static int join_any(const char *call, pthread_t handle, void **value, struct until until)
 {
     struct hub *hub = hub_current();
-    struct thread *thread = thread_take(handle);
+    struct thread *thread = thread_take(&handle);
     int result;
 
     if (thread == NULL)

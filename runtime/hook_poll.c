@@ -15,6 +15,16 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* Who asks again and again for what another thread is to do must not keep it from running. */
+static struct hub *hub_of_poll(void)
+{
+    struct hub *hub = hub_current();
+
+    if (hub != NULL && hub->threads != 0)
+        slice_check(hub);
+    return hub;
+}
+
 static const struct timespec at_once = {0, 0};
 
 static double timespec_deadline(const struct timespec *timeout)
@@ -109,7 +119,7 @@ IN_HUB int poll_in_hub(struct hub *hub, struct pollfd *fds, nfds_t count, int ti
 
 int greenify_poll(struct pollfd *fds, nfds_t count, int timeout)
 {
-    struct hub *hub = hub_current();
+    struct hub *hub = hub_of_poll();
 
     if (hub == NULL || timeout == 0)
         return poll(fds, count, timeout);
@@ -119,7 +129,7 @@ int greenify_poll(struct pollfd *fds, nfds_t count, int timeout)
 int greenify_ppoll(struct pollfd *fds, nfds_t count, const struct timespec *timeout,
                    const sigset_t *mask)
 {
-    struct hub *hub = hub_current();
+    struct hub *hub = hub_of_poll();
 
     if (hub == NULL || is_zero(timeout) || (timeout != NULL && !timespec_is_valid(timeout)))
         return ppoll(fds, count, timeout, mask);
@@ -310,7 +320,7 @@ static int select_waiting(struct hub *hub, const char *call, int limit, fd_set *
 int greenify_select(int limit, fd_set *__restrict reads, fd_set *__restrict writes,
                     fd_set *__restrict exceptions, struct timeval *__restrict timeout)
 {
-    struct hub *hub = hub_current();
+    struct hub *hub = hub_of_poll();
     fd_set *const sets[SETS] = {reads, writes, exceptions};
     double deadline, left;
     int ready;
@@ -334,7 +344,7 @@ int greenify_pselect(int limit, fd_set *__restrict reads, fd_set *__restrict wri
                      fd_set *__restrict exceptions, const struct timespec *__restrict timeout,
                      const sigset_t *__restrict mask)
 {
-    struct hub *hub = hub_current();
+    struct hub *hub = hub_of_poll();
     fd_set *const sets[SETS] = {reads, writes, exceptions};
 
     if (hub == NULL || limit < 0 || is_zero(timeout) ||
@@ -379,7 +389,7 @@ static int epoll_waiting(struct hub *hub, const char *call, int set, struct epol
 
 int greenify_epoll_wait(int set, struct epoll_event *events, int room, int timeout)
 {
-    struct hub *hub = hub_current();
+    struct hub *hub = hub_of_poll();
 
     if (hub == NULL || timeout == 0)
         return epoll_wait(set, events, room, timeout);
@@ -390,7 +400,7 @@ int greenify_epoll_wait(int set, struct epoll_event *events, int room, int timeo
 int greenify_epoll_pwait(int set, struct epoll_event *events, int room, int timeout,
                          const sigset_t *mask)
 {
-    struct hub *hub = hub_current();
+    struct hub *hub = hub_of_poll();
 
     if (hub == NULL || timeout == 0)
         return epoll_pwait(set, events, room, timeout, mask);
@@ -401,7 +411,7 @@ int greenify_epoll_pwait(int set, struct epoll_event *events, int room, int time
 int greenify_epoll_pwait2(int set, struct epoll_event *events, int room,
                           const struct timespec *timeout, const sigset_t *mask)
 {
-    struct hub *hub = hub_current();
+    struct hub *hub = hub_of_poll();
 
     if (hub == NULL || is_zero(timeout) || (timeout != NULL && !timespec_is_valid(timeout)))
         return epoll_pwait2(set, events, room, timeout, mask);

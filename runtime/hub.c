@@ -12,7 +12,6 @@
 #include "owners.h"
 #include "scheduler.h"
 #include "signals.h"
-#include "thread/keys.h"
 #include "thread/thread.h"
 #include "vforked.h"
 #include "waiter.h"
@@ -51,7 +50,7 @@ static void forget_in_child(void)
     if (hub == NULL)
         return;
     if (scheduler_coroutine(hub->scheduler) != NULL)
-        key_values_hand_over(hub->scheduler->current->values);
+        thread_adopt(hub->scheduler->current);
     hub_of_thread = NULL;
     (void)pthread_setspecific(end_of_thread, NULL);
     if (hub->scheduler == NULL || scheduler_in_dispatcher(hub->scheduler))

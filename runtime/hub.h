@@ -11,6 +11,7 @@
 #include "green.h"
 #include "list.h"
 #include "loop.h"
+#include "thread/slice.h"
 #include "timers.h"
 
 #include <math.h>
@@ -62,6 +63,7 @@ struct hub {
     size_t threads;         /* coroutines that pthread_create() made, and that have not ended */
     size_t cancels;         /* those of them that somebody wants to end */
     unsigned char points;   /* cancellation points that the running flow is in, one in another */
+    struct slice slice;
     struct waiter *leaving; /* the thread's own flow waits for their end */
 
     const struct green_host *foreign; /* foreign host only */

@@ -36,7 +36,7 @@ static int read_attributes(const struct thread *thread, pthread_attr_t *attribut
 
 int greenify_pthread_getattr_np(pthread_t handle, pthread_attr_t *attributes)
 {
-    struct thread *thread = thread_take(handle);
+    struct thread *thread = thread_take(&handle);
     int result;
 
     if (thread == NULL)
@@ -50,7 +50,7 @@ int greenify_pthread_getattr_np(pthread_t handle, pthread_attr_t *attributes)
 
 int greenify_pthread_setname_np(pthread_t handle, const char *name)
 {
-    struct thread *thread = thread_take(handle);
+    struct thread *thread = thread_take(&handle);
     int result;
 
     if (thread == NULL)
@@ -62,7 +62,7 @@ int greenify_pthread_setname_np(pthread_t handle, const char *name)
 
 int greenify_pthread_getname_np(pthread_t handle, char *name, size_t size)
 {
-    struct thread *thread = thread_take(handle);
+    struct thread *thread = thread_take(&handle);
     int result;
 
     if (thread == NULL)
@@ -74,44 +74,38 @@ int greenify_pthread_getname_np(pthread_t handle, char *name, size_t size)
 
 /* --- the thread that runs it ------------------------------------------------------------------ */
 
-/* 0, with the real thread; ESRCH: the coroutine has ended. */
-static int find_carrier(pthread_t handle, pthread_t *carrier)
+/* Who is meant. */
+enum who { COROUTINE, THREAD, NOBODY };
+
+/* *handle becomes that of the thread. NOBODY: the coroutine has ended. */
+static enum who find_carrier(pthread_t *handle)
 {
     struct thread *thread = thread_take(handle);
     bool ended;
 
-    *carrier = handle;
     if (thread == NULL)
-        return 0;
-    *carrier = thread->carrier;
+        return THREAD;
+    *handle = thread->carrier;
     ended = thread_is_of(thread, NULL);
     thread_drop(thread);
-    return ended ? ESRCH : 0;
+    return ended ? NOBODY : COROUTINE;
 }
 
 int greenify_pthread_getcpuclockid(pthread_t handle, clockid_t *clock)
 {
-    pthread_t carrier;
-    int error = find_carrier(handle, &carrier);
-
-    return error != 0 ? error : pthread_getcpuclockid(carrier, clock);
+    return find_carrier(&handle) == NOBODY ? ESRCH : pthread_getcpuclockid(handle, clock);
 }
 
 int greenify_pthread_getaffinity_np(pthread_t handle, size_t size, cpu_set_t *set)
 {
-    pthread_t carrier;
-    int error = find_carrier(handle, &carrier);
-
-    return error != 0 ? error : pthread_getaffinity_np(carrier, size, set);
+    return find_carrier(&handle) == NOBODY ? ESRCH : pthread_getaffinity_np(handle, size, set);
 }
 
 int greenify_pthread_getschedparam(pthread_t handle, int *__restrict policy,
                                    struct sched_param *__restrict parameters)
 {
-    pthread_t carrier;
-    int error = find_carrier(handle, &carrier);
-
-    return error != 0 ? error : pthread_getschedparam(carrier, policy, parameters);
+    return find_carrier(&handle) == NOBODY ? ESRCH
+                                           : pthread_getschedparam(handle, policy, parameters);
 }
 
 /* Nothing may change for the others of the thread: what is so already is granted. */
@@ -136,20 +130,22 @@ static int grant_processors(pthread_t carrier, size_t size, const cpu_set_t *set
 
 int greenify_pthread_setaffinity_np(pthread_t handle, size_t size, const cpu_set_t *set)
 {
-    pthread_t carrier;
-    int error = find_carrier(handle, &carrier);
-
-    if (error != 0)
-        return error;
-    return carrier == handle ? pthread_setaffinity_np(handle, size, set)
-                             : grant_processors(carrier, size, set);
+    switch (find_carrier(&handle)) {
+    case COROUTINE:
+        return grant_processors(handle, size, set);
+    case THREAD:
+        return pthread_setaffinity_np(handle, size, set);
+    default:
+        return ESRCH;
+    }
 }
 
 static int grant_scheduling(pthread_t carrier, int policy, int priority)
 {
-    int least = sched_get_priority_min(policy), policy_now, error;
+    int saved = errno, least = sched_get_priority_min(policy), policy_now, error;
     struct sched_param now;
 
+    errno = saved;
     if (least < 0 || priority < least || priority > sched_get_priority_max(policy))
         return EINVAL;
     error = pthread_getschedparam(carrier, &policy_now, &now);
@@ -159,30 +155,34 @@ static int grant_scheduling(pthread_t carrier, int policy, int priority)
 int greenify_pthread_setschedparam(pthread_t handle, int policy,
                                    const struct sched_param *parameters)
 {
-    pthread_t carrier;
-    int saved = errno, error = find_carrier(handle, &carrier);
-
-    if (error != 0)
-        return error;
-    if (carrier == handle)
+    switch (find_carrier(&handle)) {
+    case COROUTINE:
+        return grant_scheduling(handle, policy, parameters->sched_priority);
+    case THREAD:
         return pthread_setschedparam(handle, policy, parameters);
-    error = grant_scheduling(carrier, policy, parameters->sched_priority);
-    errno = saved;
-    return error;
+    default:
+        return ESRCH;
+    }
+}
+
+static int grant_priority(pthread_t carrier, int priority)
+{
+    struct sched_param now;
+    int policy, error = pthread_getschedparam(carrier, &policy, &now);
+
+    return error != 0 ? error : grant_scheduling(carrier, policy, priority);
 }
 
 int greenify_pthread_setschedprio(pthread_t handle, int priority)
 {
-    struct sched_param now;
-    pthread_t carrier;
-    int error = find_carrier(handle, &carrier), policy;
-
-    if (error != 0)
-        return error;
-    if (carrier == handle)
+    switch (find_carrier(&handle)) {
+    case COROUTINE:
+        return grant_priority(handle, priority);
+    case THREAD:
         return pthread_setschedprio(handle, priority);
-    error = pthread_getschedparam(carrier, &policy, &now);
-    return error != 0 ? error : grant_scheduling(carrier, policy, priority);
+    default:
+        return ESRCH;
+    }
 }
 
 /* --- signals ---------------------------------------------------------------------------------- */
@@ -208,23 +208,31 @@ static int send_signal(struct thread *thread, int number)
 
 int greenify_pthread_kill(pthread_t handle, int number)
 {
-    struct thread *thread = thread_take(handle);
+    struct thread *thread = thread_take(&handle);
     int result;
 
-    if (thread == NULL)
-        return pthread_kill(handle, number);
-    result = send_signal(thread, number);
-    thread_drop(thread);
+    if (thread != NULL) {
+        result = send_signal(thread, number);
+        thread_drop(thread);
+        return result;
+    }
+    result = pthread_kill(handle, number);
+    if (result == 0)
+        request_interrupt_root(hub_current(), handle, number);
     return result;
 }
 
 int greenify_pthread_sigqueue(pthread_t handle, int number, const union sigval value)
 {
-    struct thread *thread = thread_take(handle);
+    struct thread *thread = thread_take(&handle);
     int result = ESRCH;
 
-    if (thread == NULL)
-        return pthread_sigqueue(handle, number, value);
+    if (thread == NULL) {
+        result = pthread_sigqueue(handle, number, value);
+        if (result == 0)
+            request_interrupt_root(hub_current(), handle, number);
+        return result;
+    }
     if (!thread_is_of(thread, NULL))
         result = pthread_sigqueue(thread->carrier, number, value);
     if (result == 0)

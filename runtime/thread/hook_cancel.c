@@ -31,7 +31,7 @@ void greenify_pthread_exit(void *result)
 
 int greenify_pthread_cancel(pthread_t handle)
 {
-    struct thread *thread = thread_take(handle);
+    struct thread *thread = thread_take(&handle);
     struct hub *hub = hub_current();
 
     if (thread == NULL)

@@ -90,14 +90,14 @@ pthread_t greenify_pthread_self(void)
 {
     struct hub *hub = hub_current();
 
-    return hub == NULL ? pthread_self() : thread_self(hub);
+    return hub == NULL && thread_adopted == NULL ? pthread_self() : thread_self(hub);
 }
 
 /* --- ends ------------------------------------------------------------------------------------- */
 
 int greenify_pthread_detach(pthread_t handle)
 {
-    struct thread *thread = thread_take(handle);
+    struct thread *thread = thread_take(&handle);
     int result;
 
     if (thread == NULL)
@@ -109,7 +109,7 @@ int greenify_pthread_detach(pthread_t handle)
 
 int greenify_pthread_tryjoin_np(pthread_t handle, void **value)
 {
-    struct thread *thread = thread_take(handle);
+    struct thread *thread = thread_take(&handle);
     int result;
 
     if (thread == NULL)

@@ -8,6 +8,7 @@
 #include "cancel.h"
 #include "coroutine.h"
 #include "hub.h"
+#include "scheduler.h"
 #include "thread.h"
 #include "waiter.h"
 
@@ -97,4 +98,11 @@ void request_interrupt(struct hub *hub, struct thread *thread, int number)
         atomic_fetch_or(&thread->signals, UINT64_C(1) << (number - 1));
         tell(thread);
     }
+}
+
+void request_interrupt_root(struct hub *hub, pthread_t handle, int number)
+{
+    if (hub != NULL && scheduler_coroutine(hub->scheduler) != NULL &&
+        pthread_equal(handle, pthread_self()))
+        interrupt(&hub->scheduler->root, number);
 }

@@ -6,6 +6,8 @@
 #ifndef GREEN_THREAD_REQUEST_H
 #define GREEN_THREAD_REQUEST_H
 
+#include <pthread.h>
+
 struct hub;
 struct thread;
 
@@ -14,5 +16,8 @@ void request_cancel(struct hub *hub, struct thread *thread);
 
 /* A handler ran, or is going to, for this signal, which was sent to the coroutine. */
 void request_interrupt(struct hub *hub, struct thread *thread, int number);
+
+/* The same for the own flow of the calling thread, whose handle this may be. */
+void request_interrupt_root(struct hub *hub, pthread_t handle, int number);
 
 #endif

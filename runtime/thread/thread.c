@@ -29,23 +29,13 @@ pthread_cond_t thread_ended = PTHREAD_COND_INITIALIZER;
 static struct list chains[CHAINS];
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 atomic_size_t thread_count;
+__thread struct thread *thread_adopted __attribute__((tls_model("initial-exec")));
 
 /* --- the table -------------------------------------------------------------------------------- */
 
-/* In the child of a fork as well: of the parent's coroutines none is there. */
-static void reset(void)
+pthread_t thread_handle(const struct thread *thread)
 {
-    pthread_mutex_init(&thread_lock, NULL);
-    pthread_cond_init(&thread_ended, NULL);
-    for (size_t i = 0; i < CHAINS; i++)
-        list_init(&chains[i]);
-    atomic_store(&thread_count, 0);
-}
-
-static void set_up_process(void)
-{
-    reset();
-    pthread_atfork(NULL, NULL, reset);
+    return handle_of(thread->target);
 }
 
 static struct list *chain_of(pthread_t handle)
@@ -53,9 +43,31 @@ static struct list *chain_of(pthread_t handle)
     return &chains[(uint64_t)handle * 0x9e3779b97f4a7c15 >> 54];
 }
 
-pthread_t thread_handle(const struct thread *thread)
+/* With the lock held, or where nobody else is. */
+static void insert(struct thread *thread)
 {
-    return handle_of(thread->target);
+    thread->references = 2; /* the table's, and the coroutine's */
+    list_append(chain_of(thread_handle(thread)), &thread->link);
+    atomic_fetch_add(&thread_count, 1);
+}
+
+/* In the child of a fork as well: of the parent's coroutines there is at most the one that it was
+ * made by. */
+static void reset(void)
+{
+    pthread_mutex_init(&thread_lock, NULL);
+    pthread_cond_init(&thread_ended, NULL);
+    for (size_t i = 0; i < CHAINS; i++)
+        list_init(&chains[i]);
+    atomic_store(&thread_count, 0);
+    if (thread_adopted != NULL)
+        insert(thread_adopted);
+}
+
+static void set_up_process(void)
+{
+    reset();
+    pthread_atfork(NULL, NULL, reset);
 }
 
 static void free_thread(struct thread *thread)
@@ -66,14 +78,11 @@ static void free_thread(struct thread *thread)
     free(thread);
 }
 
-/* The table's reference, and one for the coroutine. */
 static void add(struct thread *thread)
 {
     pthread_once(&once, set_up_process);
-    thread->references = 2;
     pthread_mutex_lock(&thread_lock);
-    list_append(chain_of(thread_handle(thread)), &thread->link);
-    atomic_fetch_add(&thread_count, 1);
+    insert(thread);
     pthread_mutex_unlock(&thread_lock);
 }
 
@@ -92,15 +101,19 @@ void thread_remove_locked(struct thread *thread)
     (void)drop_locked(thread);
 }
 
-struct thread *thread_find(pthread_t handle)
+struct thread *thread_find(pthread_t *handle)
 {
-    struct list *chain = chain_of(handle);
+    struct list *chain = chain_of(*handle);
     struct thread *found = NULL;
 
     pthread_mutex_lock(&thread_lock);
     for (struct list *link = chain->next; link != chain && found == NULL; link = link->next)
-        if (thread_handle(list_entry(link, struct thread, link)) == handle)
+        if (thread_handle(list_entry(link, struct thread, link)) == *handle)
             found = list_entry(link, struct thread, link);
+    if (found != NULL && found->adopted) {
+        *handle = found->carrier;
+        found = NULL;
+    }
     if (found != NULL)
         found->references++;
     pthread_mutex_unlock(&thread_lock);
@@ -186,7 +199,19 @@ pthread_t thread_self(struct hub *hub)
 {
     const struct thread *self = hub != NULL ? thread_current(hub) : NULL;
 
+    if (self == NULL && (hub == NULL || scheduler_coroutine(hub->scheduler) == NULL))
+        self = thread_adopted;
     return self != NULL ? thread_handle(self) : pthread_self();
+}
+
+void thread_adopt(const struct green *coroutine)
+{
+    key_values_hand_over(coroutine->values);
+    pthread_setcancelstate(
+        coroutine->cancellation.disabled ? PTHREAD_CANCEL_DISABLE : PTHREAD_CANCEL_ENABLE, NULL);
+    thread_adopted = coroutine->thread;
+    if (thread_adopted != NULL)
+        thread_adopted->adopted = true;
 }
 
 /* --- names ------------------------------------------------------------------------------------ */

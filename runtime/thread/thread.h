@@ -22,8 +22,9 @@ struct hub;
 enum { THREAD_NAME_SIZE = 16 }; /* with its end, as in Linux */
 
 struct thread {
-    void *target; /* what the handle points to */
-    pthread_t carrier;
+    void *target;      /* what the handle points to */
+    pthread_t carrier; /* the thread that runs it */
+    bool adopted;      /* after a fork: it is the carrier's own flow */
 
     /* Under the lock. */
     struct list link;    /* in the table, while the handle means something */
@@ -62,8 +63,12 @@ extern pthread_cond_t thread_ended;
  * Borrowed. */
 struct thread *thread_current(struct hub *hub);
 
-/* A reference to what the handle stands for, given up by thread_drop(). NULL: none of ours. */
-struct thread *thread_find(pthread_t handle);
+/* In the child of a fork by a coroutine: what the calling thread's own flow was. */
+extern __thread struct thread *thread_adopted __attribute__((tls_model("initial-exec")));
+
+/* A reference to what the handle stands for, given up by thread_drop(). NULL: none of ours, or no
+ * coroutine any more: *handle is the one that libc knows. */
+struct thread *thread_find(pthread_t *handle);
 void thread_drop(struct thread *thread);
 
 /* With the lock held: nobody finds it any more. The caller has a reference. */
@@ -74,7 +79,7 @@ static inline bool thread_none(void)
     return atomic_load_explicit(&thread_count, memory_order_relaxed) == 0;
 }
 
-static inline struct thread *thread_take(pthread_t handle)
+static inline struct thread *thread_take(pthread_t *handle)
 {
     return thread_none() ? NULL : thread_find(handle);
 }
@@ -87,6 +92,9 @@ bool thread_is_of(const struct thread *thread, const struct hub *hub);
 
 /* pthread_self(), for flows of every kind. */
 pthread_t thread_self(struct hub *hub);
+
+/* In the child of a fork: the coroutine is the thread's own flow from now on. */
+void thread_adopt(const struct green *coroutine);
 
 /* Error numbers as libc's; where no name was set it is that of the thread which made it. */
 int thread_set_name(struct hub *hub, struct thread *thread, const char *name);

@@ -6,6 +6,8 @@
 #include "hook.h"
 #include "support.h"
 
+#include <errno.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <sys/mman.h>
@@ -147,21 +149,32 @@ END_TEST
 static pthread_key_t key, unset;
 static pid_t child;
 
-/* The child's one thread goes on where this is, with its values. */
+static bool is(pthread_t self)
+{
+    return pthread_equal(greenify_pthread_self(), self) != 0;
+}
+
+/* The child's one thread goes on where this is, as who this is, with its values. When it returns,
+ * another one is not done yet. */
 static void *fork_in_between(void *unused)
 {
+    pthread_t self = greenify_pthread_self();
+
     greenify_pthread_setspecific(key, (void *)44);
     child = fork();
     if (child != 0)
         return unused;
     shared->value = greenify_pthread_getspecific(key);
-    shared->ended = greenify_pthread_getspecific(unset) == NULL;
+    shared->ended = greenify_pthread_getspecific(unset) == NULL && is(self) &&
+                    greenify_pthread_kill(self, 0) == 0 &&
+                    greenify_pthread_join(self, NULL) == EDEADLK;
     begin(end_late);
-    greenify_usleep(60000);
+    greenify_usleep(1);
+    shared->cleaned = is(self);
     return unused;
 }
 
-START_TEST(test_the_child_of_a_fork_has_the_values)
+START_TEST(test_the_child_of_a_fork_is_who_made_it)
 {
     int status = -1;
 
@@ -175,6 +188,7 @@ START_TEST(test_the_child_of_a_fork_has_the_values)
     ck_assert(WIFEXITED(status) && WEXITSTATUS(status) == 0);
     ck_assert_ptr_eq(shared->value, (void *)44);
     ck_assert_int_eq(shared->ended, 2); /* it has a hub of its own, and a coroutine in it */
+    ck_assert_int_eq(shared->cleaned, 1);
 }
 END_TEST
 
@@ -185,7 +199,7 @@ int main(void)
         test_pthread_exit_of_the_main_flow_lets_others_end,
         test_the_end_of_the_process_waits_for_nobody,
         test_exit_in_one_ends_the_process,
-        test_the_child_of_a_fork_has_the_values,
+        test_the_child_of_a_fork_is_who_made_it,
     };
 
     return run_suite("ends", tests, sizeof tests / sizeof tests[0]);

@@ -121,6 +121,52 @@ START_TEST(test_ten_thousand_at_once)
 }
 END_TEST
 
+static bool done;
+
+static void *finish(void *unused)
+{
+    done = true;
+    return unused;
+}
+
+static void *ask_what_is_ready(void *fd)
+{
+    struct pollfd state = {.fd = (int)(intptr_t)fd, .events = POLLIN};
+
+    while (!done && greenify_poll(&state, 1, 1000) == 1)
+        continue;
+    return NULL;
+}
+
+static void *ask_without_waiting(void *unused)
+{
+    while (!done && greenify_select(0, NULL, NULL, NULL, &(struct timeval){0, 0}) == 0)
+        continue;
+    return unused;
+}
+
+/* The calls of each are done at once. */
+START_TEST(test_who_never_waits_lets_others_run)
+{
+    void *(*const entries[])(void *) = {ask_what_is_ready, ask_without_waiting};
+    int fds[2];
+
+    make_hub();
+    ck_assert_int_eq(pipe(fds), 0);
+    ck_assert_int_eq(write(fds[1], "x", 1), 1);
+    for (size_t i = 0; i < sizeof entries / sizeof entries[0]; i++) {
+        pthread_t asking, other;
+
+        done = false;
+        asking = begin(entries[i], (void *)(intptr_t)fds[0]);
+        other = begin(finish, NULL);
+        (void)join(asking);
+        (void)join(other);
+        ck_assert(done);
+    }
+}
+END_TEST
+
 /* --- coroutines that nobody made by pthread_create() ------------------------------------------ */
 
 static pthread_key_t key;
@@ -319,6 +365,33 @@ START_TEST(test_a_callback_may_make_one_and_not_wait_for_it)
 }
 END_TEST
 
+/* --- signals ---------------------------------------------------------------------------------- */
+
+static void handle(int number)
+{
+    (void)number;
+}
+
+static void *signal_root(void *root)
+{
+    return (void *)(intptr_t)greenify_pthread_kill(*(pthread_t *)root, SIGUSR1);
+}
+
+/* Its handler runs on the stack of who sends it, and ends the wait of who it was sent to. */
+START_TEST(test_a_coroutine_sends_a_signal_to_the_thread)
+{
+    struct sigaction action = {.sa_handler = handle};
+    pthread_t self = pthread_self(), thread;
+
+    make_hub();
+    sigaction(SIGUSR1, &action, NULL);
+    thread = begin(signal_root, &self);
+    ck_assert_int_eq(greenify_usleep(10000000), -1);
+    ck_assert_int_eq(errno, EINTR);
+    ck_assert_ptr_null(join(thread));
+}
+END_TEST
+
 /* --- stacks ----------------------------------------------------------------------------------- */
 
 START_TEST(test_a_stack_of_the_program_is_free_after_the_join)
@@ -378,6 +451,7 @@ int main(void)
         test_they_are_coroutines_of_the_calling_thread,
         test_without_a_hub_they_are_libcs,
         test_ten_thousand_at_once,
+        test_who_never_waits_lets_others_run,
         test_each_coroutine_has_values_and_the_root_those_of_the_thread,
         test_a_key_of_other_code_keeps_the_values_of_the_thread,
         test_each_coroutine_is_somebody,
@@ -386,6 +460,7 @@ int main(void)
         test_one_at_a_time_joins,
         test_who_is_joined_cannot_join_back,
         test_a_callback_may_make_one_and_not_wait_for_it,
+        test_a_coroutine_sends_a_signal_to_the_thread,
         test_a_stack_of_the_program_is_free_after_the_join,
         test_there_is_a_guard_page,
     };
