@@ -22,16 +22,26 @@ static inline double deadline(const struct traits *traits, int option)
                                                 : -1.);
 }
 
+static int is_over(void)
+{
+    errno = EBADF;
+    return -1;
+}
+
 /* -1 when the call does not wait. */
 static int examine(struct blocking *b)
 {
     struct fd_entry *entry = fdtable_entry(&b->hub->fds, b->fd);
     const struct traits *traits;
     struct traits room;
+    unsigned life;
 
     if (entry == NULL)
         return -1;
-    b->life = incarnation_lives(entry->number);
+    life = incarnation_lives(entry->number);
+    if (b->life != 0 && b->life != life)
+        return is_over();
+    b->life = life;
     traits = entry->examined && fd_entry_is_trusted(entry)
                  ? &entry->traits
                  : descriptor_traits(entry, b->fd, b->option, &room);
@@ -53,15 +63,15 @@ static const int errors[] = {
     [WAKE_SIGNAL] = EINTR, [WAKE_FAILED] = -1,       [WAKE_REFUSED] = 0,
 };
 
-/* Another thread may close the descriptor at any moment, but not during a try. */
-static int begin_try(struct blocking *b)
+/* Another thread may close the descriptor at any moment, but not during a try that never waits. */
+int blocking_try(struct blocking *b)
 {
-    closings_try_begin(b->hub->closings);
-    if (b->life == incarnation_lives(b->entry->number))
+    if (b->dontwait != 0)
+        closings_try_begin(b->hub->closings);
+    if (b->life == blocking_life(b->hub, b->fd))
         return 0;
     closings_try_end(b->hub->closings);
-    errno = EBADF;
-    return -1;
+    return is_over();
 }
 
 /* 0: try again; -1 with errno: the call fails. */
@@ -70,7 +80,7 @@ static int conclude(struct blocking *b, enum wake cause)
     if (cause == WAKE_REFUSED)
         b->dontwait = 0;
     if (errors[cause] == 0)
-        return cause == WAKE_READY ? begin_try(b) : 0;
+        return cause == WAKE_READY ? blocking_try(b) : 0;
     if (errors[cause] > 0)
         errno = errors[cause];
     return -1;
@@ -148,12 +158,14 @@ static bool is_unix(int fd)
     return getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &size) == 0 && domain == AF_UNIX;
 }
 
-void blocking_progress(struct blocking *b)
+int blocking_progress(struct blocking *b)
 {
     b->progress = true;
     b->waits = 0;
-    if (b->entry != NULL && b->deadline < (double)INFINITY && b->option == SO_SNDTIMEO && is_unix(b->fd))
+    if (b->entry != NULL && b->deadline < (double)INFINITY && b->option == SO_SNDTIMEO &&
+        is_unix(b->fd))
         blocking_renew(b);
+    return blocking_try(b);
 }
 
 int blocking_pause(struct blocking *b, double *pause)

@@ -31,10 +31,19 @@ struct blocking {
     int option;             /* SO_RCVTIMEO or SO_SNDTIMEO; 0: no timeout of its own */
     int dontwait;           /* MSG_DONTWAIT; 0 once the call has to block for real */
     int saved_errno;        /* successful calls leave errno alone */
-    unsigned life;          /* with `entry`: all waits of a call are for one file */
+    unsigned life;          /* of the descriptor: the call is for one file (incarnation.h); 0: it is
+                               that which the first wait finds */
     struct fd_entry *entry; /* once the descriptor was examined */
     double deadline;        /* with it */
 };
+
+/* What a call is for whose first try may do a part of it: asked before that. */
+static inline unsigned blocking_life(struct hub *hub, int fd)
+{
+    const struct fd_entry *entry = fdtable_find(&hub->fds, fd);
+
+    return entry != NULL ? incarnation_lives(entry->number) : incarnation_life(fd);
+}
 
 /* For a call whose first try was made by the caller, counted in hub->stats.optimistic, and gave
  * EAGAIN (or would have): `saved_errno` is from before. A blocking_wait() comes next. */
@@ -55,17 +64,24 @@ static inline struct blocking blocking_after_try(struct hub *hub, const char *ca
 static inline struct blocking blocking_begin(struct hub *hub, const char *call, int fd,
                                              short events, int option)
 {
+    struct blocking b = blocking_after_try(hub, call, fd, events, option, errno);
+
+    b.life = blocking_life(hub, fd);
     hub->stats.optimistic++;
-    return blocking_after_try(hub, call, fd, events, option, errno);
+    return b;
 }
 
 /* Suspends until another try makes sense. -1 with errno: the call fails with it (EAGAIN when the
  * program itself made the descriptor non-blocking, and when its timeout is over). */
 int blocking_wait(struct blocking *b);
 
-/* Some of the call is done. After that every signal handler ends it, with what is done. In Unix
- * sockets the time to send the rest counts anew. */
-void blocking_progress(struct blocking *b);
+/* Another try comes next, without a wait. -1 with EBADF: the descriptor was closed meanwhile, and
+ * its number may mean something else. */
+int blocking_try(struct blocking *b);
+
+/* The same where some of the call is done. From then on every signal handler ends it, with what is
+ * done. In Unix sockets the time to send the rest counts anew. */
+int blocking_progress(struct blocking *b);
 
 /* The call's own timeout, if it has one, counts anew from now on. */
 void blocking_renew(struct blocking *b);
@@ -73,11 +89,10 @@ void blocking_renew(struct blocking *b);
 /* blocking_wait() where no event tells: lets *pause seconds pass, and doubles it up to 16 ms. */
 int blocking_pause(struct blocking *b, double *pause);
 
-/* The try that follows a wait is over: to be called where blocking_retry() is not. */
+/* A try is over: to be called where blocking_retry() is not. */
 static inline void blocking_tried(const struct blocking *b)
 {
-    if (b->entry != NULL)
-        closings_try_end(b->hub->closings);
+    closings_try_end(b->hub->closings);
 }
 
 /* Whether a try that gave `result` is to be repeated; waits if so. The final result of the call is

@@ -197,8 +197,8 @@ static ssize_t write_rest(struct blocking *b, struct vector *rest, const struct 
     ssize_t written = 0;
 
     while (done < size) {
-        if (done > 0)
-            blocking_progress(b);
+        if (done > 0 && blocking_progress(b) != 0)
+            break;
         do
             written = b->dontwait != 0 ? write_at_once(b->fd, rest, file)
                                        : writev(b->fd, rest->iov, (int)rest->count);
@@ -255,6 +255,7 @@ IN_HUB ssize_t write_in_hub(struct hub *hub, int fd, const void *buffer, size_t 
         struct blocking b = blocking_after_try(hub, "write", fd, POLLOUT, 0, saved);
         struct iovec iov = {(void *)buffer, size};
 
+        b.life = blocking_life(hub, fd);
         CANCELLATION_POINT(hub);
         return write_file(&b, &iov, 1);
     }

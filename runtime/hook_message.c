@@ -43,14 +43,16 @@ static int receive_messages(struct blocking *b, struct mmsghdr *messages, unsign
                             double until)
 {
     unsigned done = 0;
-    int received;
+    int received = 0;
 
     do {
-        received = receive_some(b, messages + done, count - done, flags);
+        if (done > 0)
+            received = blocking_progress(b);
+        if (received >= 0)
+            received = receive_some(b, messages + done, count - done, flags);
         if (received <= 0)
             break;
         done += (unsigned)received;
-        blocking_progress(b);
     } while (done < count && (flags & MSG_WAITFORONE) == 0 && hub_now() < until);
     if (received < 0 && done == 0)
         return -1;
@@ -109,9 +111,13 @@ int greenify_sendmmsg(int fd, struct mmsghdr *messages, unsigned count, int flag
     CANCELLATION_POINT(hub);
     b = blocking_begin(hub, "sendmmsg", fd, POLLOUT, SO_SNDTIMEO);
     do {
-        int sent = sendmmsg(fd, messages + done, count - done, flags | MSG_DONTWAIT);
-        bool begun = sent > 0 && !is_whole(&messages[done + (unsigned)sent - 1]);
+        int sent = done > 0 ? blocking_try(&b) : 0;
+        bool begun;
 
+        if (sent == 0)
+            sent = sendmmsg(fd, messages + done, count - done, flags | MSG_DONTWAIT);
+        blocking_tried(&b);
+        begun = sent > 0 && !is_whole(&messages[done + (unsigned)sent - 1]);
         if (sent < 0 && errno != EAGAIN)
             break;
         if (sent == 0)

@@ -21,7 +21,6 @@ struct movement {
     struct hub *hub;
     struct blocking in, out;
     bool waited;
-    unsigned in_life, out_life; /* all waits of a call are for the same files */
 };
 
 static struct movement movement_begin(struct hub *hub, const char *call, int in, int out)
@@ -39,31 +38,20 @@ static bool is_real(const struct movement *m)
     return m->in.dontwait == 0 || m->out.dontwait == 0;
 }
 
-static bool is_over(const struct movement *m)
-{
-    return m->in_life != incarnation_life(m->in.fd) || m->out_life != incarnation_life(m->out.fd);
-}
-
 /* After EAGAIN: waits for the side that was not ready. -1 with errno: the call fails with it. */
 static int wait_for_either(struct movement *m)
 {
-    if (!m->waited) {
-        m->in_life = incarnation_life(m->in.fd);
-        m->out_life = incarnation_life(m->out.fd);
-        m->waited = true;
-    }
+    m->waited = true;
     if (blocking_wait(at_once_ready(m->in.fd, POLLIN) ? &m->out : &m->in) != 0)
         return -1;
-    if (!is_over(m))
-        return 0;
-    closings_try_end(m->hub->closings);
-    errno = EBADF;
-    return -1;
+    if (is_real(m))
+        m->in.dontwait = m->out.dontwait = 0;
+    return blocking_try(&m->in) != 0 ? -1 : blocking_try(&m->out);
 }
 
 static bool retries(struct movement *m, ssize_t result)
 {
-    closings_try_end(m->hub->closings);
+    blocking_tried(&m->in);
     return result < 0 && errno == EAGAIN && !is_real(m) && wait_for_either(m) == 0;
 }
 
@@ -83,13 +71,12 @@ static ssize_t movement_end(const struct movement *m, ssize_t moved, size_t done
     return (ssize_t)done;
 }
 
-/* Some was moved. The kernel sends a pipe's worth at a time, for each of which SO_SNDTIMEO counts
- * anew. */
-static void movement_progress(struct movement *m)
+/* Some was moved, and more is to be. The kernel sends a pipe's worth at a time, for each of which
+ * SO_SNDTIMEO counts anew. */
+static int movement_progress(struct movement *m)
 {
-    blocking_progress(&m->out);
     blocking_renew(&m->out);
-    m->in.progress = true;
+    return blocking_progress(&m->in) != 0 ? -1 : blocking_progress(&m->out);
 }
 
 /* Unlike send() the kernel goes on until there is an error, and so has taken it. */
@@ -129,13 +116,15 @@ IN_HUB ssize_t sendfile_in_hub(struct hub *hub, int out, int in, off_t *offset, 
 
     CANCELLATION_POINT(hub);
     do {
+        sent = done > 0 ? movement_progress(&m) : 0;
+        if (sent < 0)
+            break;
         do
             sent = send_once(&m, offset, size - done);
         while (retries(&m, sent));
         if (sent <= 0)
             break;
         done += (size_t)sent;
-        movement_progress(&m);
     } while (done < size && !is_a(out, S_IFIFO));
     return movement_end(&m, sent, done);
 }
@@ -192,13 +181,15 @@ IN_HUB ssize_t splice_in_hub(struct hub *hub, int in, int out, const struct spli
 
     CANCELLATION_POINT(hub);
     do {
+        moved = done > 0 ? movement_progress(&m) : 0;
+        if (moved < 0)
+            break;
         do
             moved = splice_once(&m, s, s->size - done);
         while (retries(&m, moved));
         if (moved <= 0)
             break;
         done += (size_t)moved;
-        movement_progress(&m);
     } while (done < s->size && is_more_to_send(&m));
     return movement_end(&m, moved, done);
 }

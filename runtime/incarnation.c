@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: MIT
  *
- * Chunks of records, made when first asked for and never freed.
+ * Chunks of records, made when first asked for and never freed. Not by malloc(), since write(2) may
+ * be called in a signal handler.
  */
 #include "incarnation.h"
 
+#include <errno.h>
 #include <stddef.h>
-#include <stdlib.h>
+#include <sys/mman.h>
 
 enum { CHUNK = 1024, CHUNKS = 4096 };
 
@@ -27,11 +29,14 @@ static struct incarnation *find(int fd)
 static struct incarnation *make(int fd)
 {
     struct incarnation *fresh, *present = NULL;
+    int saved = errno;
 
     if (fd < 0 || fd / CHUNK >= CHUNKS)
         return &uncounted;
-    fresh = malloc(CHUNK * sizeof *fresh);
-    if (fresh == NULL)
+    fresh = mmap(NULL, CHUNK * sizeof *fresh, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
+                 -1, 0);
+    errno = saved;
+    if (fresh == MAP_FAILED)
         return &uncounted;
     for (size_t i = 0; i < CHUNK; i++) {
         atomic_init(&fresh[i].changes, 1);
@@ -41,7 +46,7 @@ static struct incarnation *make(int fd)
     }
     if (atomic_compare_exchange_strong(&chunks[fd / CHUNK], &present, fresh))
         return &fresh[fd % CHUNK];
-    free(fresh); /* another thread was faster */
+    (void)munmap(fresh, CHUNK * sizeof *fresh); /* another thread was faster */
     return &present[fd % CHUNK];
 }
 

@@ -84,10 +84,12 @@ ssize_t transfer_send_rest(struct blocking *b, const struct msghdr *message, int
         part.msg_iov = rest.iov;
         part.msg_iovlen = rest.count;
         if (done > 0) {
-            blocking_progress(b);
+            sent = blocking_progress(b);
             part.msg_control = NULL;
             part.msg_controllen = 0;
         }
+        if (sent < 0)
+            break;
         sent = send_part(b, &part, flags);
         if (sent < 0)
             break;
@@ -104,17 +106,19 @@ ssize_t transfer_send_rest(struct blocking *b, const struct msghdr *message, int
 /* After a first try that sent `sent` bytes or gave EAGAIN. */
 static __attribute__((noinline)) ssize_t send_bytes_on(struct hub *hub, const char *call, int fd,
                                                        struct iovec bytes, int flags, ssize_t sent,
-                                                       int saved_errno)
+                                                       unsigned life, int saved_errno)
 {
     struct blocking b = blocking_after_try(hub, call, fd, POLLOUT, SO_SNDTIMEO, saved_errno);
     struct msghdr message = {.msg_iov = &bytes, .msg_iovlen = 1};
 
+    b.life = life;
     return transfer_send_rest(&b, &message, flags, sent < 0 ? 0 : (size_t)sent);
 }
 
 ssize_t transfer_send_bytes(struct hub *hub, const char *call, int fd, const void *buffer,
                             size_t size, int flags)
 {
+    unsigned life = blocking_life(hub, fd);
     int saved = errno;
     ssize_t sent;
 
@@ -123,7 +127,8 @@ ssize_t transfer_send_bytes(struct hub *hub, const char *call, int fd, const voi
     sent = send(fd, buffer, size, flags | MSG_DONTWAIT);
     if (!transfer_continues(sent, size))
         return sent;
-    return send_bytes_on(hub, call, fd, (struct iovec){(void *)buffer, size}, flags, sent, saved);
+    return send_bytes_on(hub, call, fd, (struct iovec){(void *)buffer, size}, flags, sent, life,
+                         saved);
 }
 
 /* The kernel sees the caller's message first: it is the one to say EFAULT. */
@@ -234,9 +239,10 @@ static ssize_t receive_rest(struct blocking *b, struct msghdr *message, const st
         vector_init(&rest, given->msg_iov, given->msg_iovlen) != 0)
         return (ssize_t)done;
     vector_advance(&rest, done);
-    blocking_progress(b);
     do {
-        received = receive_part(b, &rest, given, &part, flags);
+        received = blocking_progress(b);
+        if (received == 0)
+            received = receive_part(b, &rest, given, &part, flags);
         if (received <= 0)
             break;
         done += (size_t)received;
