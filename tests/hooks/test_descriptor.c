@@ -10,6 +10,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <stdint.h>
 #include <sys/time.h>
 #include <sys/un.h>
@@ -134,6 +135,46 @@ START_TEST(hooked_changes_are_heeded)
     ck_assert_int_eq(greenify_fcntl(fd, F_SETFL, O_NONBLOCK), 0);
     ck_assert_int_eq(receive_error(fd), EAGAIN);
     close(peer);
+}
+END_TEST
+
+static void *set_timeout(void *fd)
+{
+    const struct timeval little = {0, 5000};
+
+    return (void *)(intptr_t)greenify_setsockopt(*(int *)fd, SOL_SOCKET, SO_RCVTIMEO, &little,
+                                                 sizeof little);
+}
+
+static void *set_flag(void *fd)
+{
+    return (void *)(intptr_t)greenify_fcntl(*(int *)fd, F_SETFL, O_NONBLOCK);
+}
+
+/* What this thread knows of a descriptor that is its own is not true any more. */
+START_TEST(hooked_changes_in_other_threads_are_heeded)
+{
+    void *(*const changes[])(void *) = {set_timeout, set_flag};
+    int listener = listen_somewhere();
+
+    green_join(green_spawn(nothing, NULL), NULL, -1);
+    for (int i = 0; i < 2; i++) {
+        int fd = greenify_socket(AF_UNIX, SOCK_STREAM, 0), peer;
+        pthread_t thread;
+        void *result;
+
+        ck_assert_int_eq(greenify_connect(fd, (struct sockaddr *)&address, address_size), 0);
+        peer = accept(listener, NULL, NULL);
+        answer(peer, fd);
+        ck_assert(fd_entry_is_trusted(fdtable_find(&hub_current()->fds, fd)));
+        pthread_create(&thread, NULL, changes[i], &fd);
+        pthread_join(thread, &result);
+        ck_assert_ptr_null(result);
+        ck_assert_int_eq(receive_error(fd), EAGAIN);
+        greenify_close(fd);
+        close(peer);
+    }
+    close(listener);
 }
 END_TEST
 
@@ -269,6 +310,7 @@ int main(void)
         a_number_that_was_closed_out_of_sight_serves_again,
         a_number_that_came_back_out_of_sight_is_watched,
         hooked_changes_are_heeded,
+        hooked_changes_in_other_threads_are_heeded,
         what_a_vforked_child_closes_is_waited_for_on,
         closing_a_range_ends_the_waits_in_it,
         what_was_read_to_its_end_is_waited_for_untried,

@@ -5,6 +5,7 @@
  */
 #include "green.h"
 #include "hook.h"
+#include "hub.h"
 #include "support.h"
 
 #include <errno.h>
@@ -146,12 +147,35 @@ START_TEST(a_closed_queue_is_waited_for_no_more)
 }
 END_TEST
 
+/* Who was woken, and has not run yet, does not come to what has the number by then. */
+START_TEST(a_queue_that_is_replaced_is_not_taken_from)
+{
+    mqd_t first, other;
+    green_t *g;
+    void *error;
+
+    set_up();
+    other = queue;
+    ck_assert_int_eq(mq_send(other, "y", 1, 0), 0);
+    set_up();
+    first = queue;
+    g = green_spawn(take_message, NULL);
+    green_yield();
+    fdtable_retry(&hub_current()->fds, first); /* as if a message had come */
+    ck_assert_int_eq(greenify_dup2(other, first), first);
+    ck_assert_int_eq(green_join(g, &error, 20), 0);
+    ck_assert_int_eq((intptr_t)error, EBADF);
+    tear_down();
+}
+END_TEST
+
 int main(void)
 {
     const TTest *const tests[] = {
         all_that_wait_are_served,
         a_killed_wait_takes_nothing,
         a_closed_queue_is_waited_for_no_more,
+        a_queue_that_is_replaced_is_not_taken_from,
     };
 
     return run_suite("ipc", tests, sizeof tests / sizeof tests[0]);

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT
  *
  * Descriptor numbers that other threads give to the next channel, while coroutines of two hubs read
- * from the last one or write to it. Each record carries the identity of its channel; the next
- * channel has data, and room, from its first moment. A call that waited for one channel must not
- * come to another, and must not wait on:
+ * from the last one or write to it. All bytes of a channel are the same, and its sign; the next
+ * channel has another sign. Some have data, or room, from their first moment: a call that waited
+ * for one channel must not come to another. The others have none until all those calls are over:
+ * they must not wait on.
  *
  *      flow: calls -> (marker: it is suspended) -> its record, or EBADF
  *      thread: all at this number are suspended -> the number means another channel
@@ -16,19 +17,23 @@
 #include <fcntl.h>
 #include <stdbool.h>
 #include <stdio.h>
+#include <string.h>
 
 enum { HUBS = 2, FLOWS = 16, ENDERS = 2, SLOTS = 8 };
 enum { AWAY, CALLING, SUSPENDED };
+enum { RECORD = 8, LONG = 1 << 15 }; /* bytes */
 
 struct slot {
     pthread_mutex_t lock;
     int number, peer;
-    uint64_t id;
-    bool is_read; /* flows read from it; else they write to it */
+    unsigned long channel;
+    unsigned char sign; /* of it */
+    bool is_read;       /* flows read from it; else they write to it */
 };
 
 struct flow {
     struct slot *_Atomic slot; /* under its lock */
+    unsigned long channel;     /* that it is in a call for; under the lock of its slot */
     atomic_int state;
     uint64_t dice;
 };
@@ -36,87 +41,114 @@ struct flow {
 static struct slot slots[SLOTS];
 static struct flow flows[HUBS][FLOWS];
 static pthread_mutex_t numbers = PTHREAD_MUTEX_INITIALIZER; /* while one is free */
-static atomic_ulong last_id, ends, records;
+static atomic_ulong channels, ends, records;
 static atomic_long left;
 static atomic_bool over;
 static pthread_barrier_t hubs_are_there; /* they take numbers, too */
 
 /* --- flows ------------------------------------------------------------------------------------ */
 
-static long call_read(int fd, uint64_t *record)
+typedef ssize_t call_function(int fd, char *bytes);
+
+static ssize_t call_read(int fd, char *bytes)
 {
-    return greenify_read(fd, record, sizeof *record);
+    return greenify_read(fd, bytes, RECORD);
 }
 
-static long call_recv(int fd, uint64_t *record)
+static ssize_t call_recv(int fd, char *bytes)
 {
-    return greenify_recv(fd, record, sizeof *record, 0);
+    return greenify_recv(fd, bytes, RECORD, 0);
 }
 
-static long call_recvmsg(int fd, uint64_t *record)
+static ssize_t call_recvmsg(int fd, char *bytes)
 {
-    struct iovec part = {record, sizeof *record};
+    struct iovec part = {bytes, RECORD};
     struct msghdr message = {.msg_iov = &part, .msg_iovlen = 1};
 
     return greenify_recvmsg(fd, &message, 0);
 }
 
-static long call_write(int fd, uint64_t *record)
+/* Takes what it is to read in parts. */
+static ssize_t call_recv_all(int fd, char *bytes)
 {
-    return greenify_write(fd, record, sizeof *record);
+    return greenify_recv(fd, bytes, 8 * RECORD, MSG_WAITALL);
 }
 
-static long call_send(int fd, uint64_t *record)
+static ssize_t call_write(int fd, char *bytes)
 {
-    return greenify_send(fd, record, sizeof *record, MSG_NOSIGNAL);
+    return greenify_write(fd, bytes, RECORD);
 }
 
-static long call_writev(int fd, uint64_t *record)
+static ssize_t call_send(int fd, char *bytes)
 {
-    struct iovec parts[] = {{record, 4}, {(char *)record + 4, 4}};
+    return greenify_send(fd, bytes, RECORD, MSG_NOSIGNAL);
+}
+
+static ssize_t call_writev(int fd, char *bytes)
+{
+    struct iovec parts[] = {{bytes, RECORD / 2}, {bytes, RECORD / 2}};
 
     return greenify_writev(fd, parts, 2);
 }
 
-typedef long call_function(int fd, uint64_t *record);
-static call_function *const reads[] = {call_read, call_recv, call_recvmsg};
-static call_function *const writes[] = {call_write, call_send, call_writev};
+/* Waits many times. */
+static ssize_t call_send_much(int fd, char *bytes)
+{
+    return greenify_send(fd, bytes, LONG, MSG_NOSIGNAL);
+}
 
-static void judge(long result, uint64_t record, uint64_t id, bool is_read)
+static call_function *const reads[] = {call_read, call_recv, call_recvmsg, call_recv_all};
+static call_function *const writes[] = {call_write, call_send, call_writev, call_send_much};
+
+static void judge(ssize_t result, const char *bytes, unsigned char sign)
 {
     if (result == -1 && errno == EBADF) {
         atomic_fetch_add(&ends, 1);
         return;
     }
-    if (result != sizeof record)
-        stress_fail("a call at channel %llu gave %ld", (unsigned long long)id, result);
-    if (is_read && record != id)
-        stress_fail("a read from channel %llu got a record of %llu", (unsigned long long)id,
-                    (unsigned long long)record);
+    if (result <= 0)
+        stress_fail("a call gave %zd", result);
+    for (ssize_t i = 0; i < result; i++)
+        if ((unsigned char)bytes[i] != sign)
+            stress_fail("a read from channel %d got a byte of %d", sign, (unsigned char)bytes[i]);
     atomic_fetch_add(&records, 1);
 }
 
-static void use_slot(struct flow *flow)
+/* Returns what is there. */
+static struct slot *enter(struct flow *flow, int *number, unsigned char *sign)
 {
     struct slot *slot = &slots[stress_dice(&flow->dice, SLOTS)];
-    call_function *call = (slot->is_read ? reads : writes)[stress_dice(&flow->dice, 3)];
-    uint64_t id, record;
-    int number;
-    long result;
 
     pthread_mutex_lock(&slot->lock);
-    number = slot->number;
-    id = record = slot->id;
+    *number = slot->number;
+    *sign = slot->sign;
+    flow->channel = slot->channel;
     atomic_store(&flow->state, CALLING);
     atomic_store(&flow->slot, slot);
     pthread_mutex_unlock(&slot->lock);
-    result = call(number, &record);
-    judge(result, record, id, slot->is_read);
+    return slot;
+}
+
+static void leave(struct flow *flow, struct slot *slot)
+{
     pthread_mutex_lock(&slot->lock);
     atomic_store(&flow->slot, NULL);
     atomic_store(&flow->state, AWAY);
     pthread_mutex_unlock(&slot->lock);
     atomic_fetch_add_explicit(&stress_progress, 1, memory_order_relaxed);
+}
+
+static void use_slot(struct flow *flow)
+{
+    uint64_t which = stress_dice(&flow->dice, 4);
+    char bytes[LONG];
+    unsigned char sign;
+    int number;
+    struct slot *slot = enter(flow, &number, &sign);
+
+    memset(bytes, sign, slot->is_read ? RECORD : LONG);
+    judge((slot->is_read ? reads : writes)[which](number, bytes), bytes, sign);
+    leave(flow, slot);
 }
 
 static void *run_flow(void *argument)
@@ -169,36 +201,92 @@ static void *run_hub(void *argument)
 
 /* --- threads that give numbers away ----------------------------------------------------------- */
 
-static bool all_are_suspended(const struct slot *slot)
+static bool is_running(const struct flow *flow, const struct slot *slot)
+{
+    (void)slot;
+    return atomic_load(&flow->state) == CALLING;
+}
+
+static bool is_there(const struct flow *flow, const struct slot *slot)
+{
+    return atomic_load(&flow->slot) == slot;
+}
+
+static bool is_of_before(const struct flow *flow, const struct slot *slot)
+{
+    return flow->channel != slot->channel;
+}
+
+/* Whether that is so of somebody at the slot. Under its lock. */
+static bool somebody(bool (*is)(const struct flow *, const struct slot *), const struct slot *slot)
 {
     for (int h = 0; h < HUBS; h++)
         for (int i = 0; i < FLOWS; i++)
-            if (atomic_load(&flows[h][i].slot) == slot &&
-                atomic_load(&flows[h][i].state) == CALLING)
-                return false;
-    return true;
+            if (atomic_load(&flows[h][i].slot) == slot && is(&flows[h][i], slot))
+                return true;
+    return false;
 }
 
-static void open_pair(int pair[2], uint64_t id, bool is_read)
+static void begin_channel(struct slot *slot, int peer)
+{
+    slot->peer = peer;
+    slot->channel = atomic_fetch_add(&channels, 1);
+    slot->sign = (unsigned char)(slot->channel % 251);
+}
+
+static void send_record(const struct slot *slot)
+{
+    char record[RECORD];
+    ssize_t sent;
+
+    memset(record, slot->sign, sizeof record);
+    sent = send(slot->peer, record, sizeof record, MSG_DONTWAIT | MSG_NOSIGNAL);
+    if (sent < 0 && errno != EAGAIN)
+        stress_fail("send");
+}
+
+static void take_records(const struct slot *slot)
+{
+    static __thread char bytes[LONG];
+    ssize_t size;
+
+    while ((size = recv(slot->peer, bytes, sizeof bytes, MSG_DONTWAIT)) > 0)
+        for (ssize_t i = 0; i < size; i++)
+            if ((unsigned char)bytes[i] != slot->sign)
+                stress_fail("channel %d got a byte for %d", slot->sign, (unsigned char)bytes[i]);
+}
+
+static void open_pair(int pair[2])
 {
     const int little = 1;
 
     if (socketpair(AF_UNIX, SOCK_STREAM, 0, pair) != 0 ||
         setsockopt(pair[0], SOL_SOCKET, SO_SNDBUF, &little, sizeof little) != 0)
         stress_fail("socketpair");
-    if (is_read && write(pair[1], &id, sizeof id) != sizeof id)
-        stress_fail("write");
+}
+
+static void take_room(int fd, unsigned char sign)
+{
+    char bytes[RECORD];
+
+    memset(bytes, sign, sizeof bytes);
+    while (send(fd, bytes, sizeof bytes, MSG_DONTWAIT | MSG_NOSIGNAL) > 0)
+        continue;
 }
 
 /* Under the slot's lock. */
 static void give_away(struct slot *slot, uint64_t *dice)
 {
-    uint64_t id = atomic_fetch_add(&last_id, 1) + 1;
     int pair[2], old_peer = slot->peer;
-    bool by_close = stress_dice(dice, 2) == 0;
+    bool by_close = stress_dice(dice, 2) == 0, is_ready = stress_dice(dice, 2) == 0;
 
     pthread_mutex_lock(&numbers);
-    open_pair(pair, id, slot->is_read);
+    open_pair(pair);
+    begin_channel(slot, pair[1]);
+    if (slot->is_read && is_ready)
+        send_record(slot);
+    if (!slot->is_read && !is_ready)
+        take_room(pair[0], slot->sign);
     if (by_close && greenify_close(slot->number) != 0)
         stress_fail("close");
     if (by_close) /* unless libev has taken it for a new epoll set */
@@ -208,26 +296,21 @@ static void give_away(struct slot *slot, uint64_t *dice)
     close(pair[0]);
     close(old_peer);
     pthread_mutex_unlock(&numbers);
-    slot->peer = pair[1];
-    slot->id = id;
 }
 
-static void send_record(struct slot *slot)
+static void act(struct slot *slot, uint64_t what, uint64_t *dice)
 {
-    ssize_t sent = send(slot->peer, &slot->id, sizeof slot->id, MSG_DONTWAIT | MSG_NOSIGNAL);
-
-    if (sent != sizeof slot->id && errno != EAGAIN)
-        stress_fail("send");
-}
-
-static void take_records(struct slot *slot)
-{
-    uint64_t record;
-
-    while (recv(slot->peer, &record, sizeof record, MSG_DONTWAIT) == sizeof record)
-        if (record != slot->id)
-            stress_fail("channel %llu got a record for %llu", (unsigned long long)slot->id,
-                        (unsigned long long)record);
+    if (!slot->is_read)
+        take_records(slot);
+    else if (what != 0)
+        send_record(slot); /* and perhaps the number goes at the same time */
+    if (what > 1 || somebody(is_running, slot))
+        return;
+    if (somebody(is_there, slot))
+        atomic_fetch_sub(&left, 1);
+    else if (stress_dice(dice, 8) != 0)
+        return;
+    give_away(slot, dice);
 }
 
 static void end_round(uint64_t *dice)
@@ -236,14 +319,8 @@ static void end_round(uint64_t *dice)
     uint64_t what = stress_dice(dice, 4);
 
     pthread_mutex_lock(&slot->lock);
-    if (!slot->is_read)
-        take_records(slot);
-    else if (what != 0)
-        send_record(slot); /* and perhaps the number goes at the same time */
-    if (what <= 1 && all_are_suspended(slot)) {
-        give_away(slot, dice);
-        atomic_fetch_sub(&left, 1);
-    }
+    if (!somebody(is_of_before, slot))
+        act(slot, what, dice);
     pthread_mutex_unlock(&slot->lock);
 }
 
@@ -289,10 +366,9 @@ static void open_slots(void)
 
         pthread_mutex_init(&slot->lock, NULL);
         slot->is_read = i % 2 == 0;
-        slot->id = atomic_fetch_add(&last_id, 1) + 1;
-        open_pair(pair, slot->id, slot->is_read);
+        open_pair(pair);
         slot->number = pair[0];
-        slot->peer = pair[1];
+        begin_channel(slot, pair[1]);
     }
 }
 
