@@ -8,6 +8,7 @@ what was measured, and `./quickstart test` repeats them at its end.
 import atexit
 import collections
 import hashlib
+import json
 import os
 import re
 import shutil
@@ -54,6 +55,12 @@ def sha256(path):
 def greenify(*arguments):
     return subprocess.run([COMMAND, *arguments], stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
                           text=True, check=False, timeout=PATIENCE)
+
+
+def hook_groups():
+    """All there are, in their order."""
+    table = json.loads(greenify("hooks", "--json").stdout)
+    return list(dict.fromkeys(hook["group"] for hook in table["hooks"]))
 
 
 class Libraries:
