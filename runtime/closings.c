@@ -6,7 +6,7 @@
  */
 #include "closings.h"
 
-#include "loop.h"
+#include "epollset.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -27,8 +27,8 @@ struct record {
     struct record *next;
     unsigned number;
     atomic_bool used;
-    struct loop *_Atomic loop; /* NULL: the hub has gone */
-    atomic_uint callers;       /* at the loop now */
+    struct epollset *_Atomic set; /* NULL: the hub has gone */
+    atomic_uint callers;          /* at the set now */
     atomic_bool filled;
     _Atomic uint64_t ended[WORDS];
 };
@@ -47,7 +47,7 @@ static struct record *record_of(struct closings *closings)
 static void reset(void)
 {
     for (struct record *record = atomic_load(&records); record != NULL; record = record->next) {
-        atomic_store(&record->loop, NULL);
+        atomic_store(&record->set, NULL);
         atomic_store(&record->callers, 0);
         atomic_store(&record->used, false);
     }
@@ -83,7 +83,7 @@ static struct record *add(void)
     return record;
 }
 
-struct closings *closings_open(struct loop *loop)
+struct closings *closings_open(struct epollset *set)
 {
     static pthread_once_t once = PTHREAD_ONCE_INIT;
     struct record *record;
@@ -95,7 +95,7 @@ struct closings *closings_open(struct loop *loop)
     if (record == NULL)
         return NULL;
     atomic_store(&record->closings.tries, 0);
-    atomic_store(&record->loop, loop);
+    atomic_store(&record->set, set);
     return &record->closings;
 }
 
@@ -106,7 +106,7 @@ void closings_close(struct closings *closings)
     if (record == NULL)
         return;
     closings_try_end(closings);
-    atomic_store(&record->loop, NULL);
+    atomic_store(&record->set, NULL);
     while (atomic_load(&record->callers) != 0)
         sched_yield();
     atomic_store(&record->used, false);
@@ -123,14 +123,14 @@ bool closings_bit_is_own(const struct closings *closings)
 static void tell(struct record *record, int fd)
 {
     unsigned bit = (unsigned)fd % BITS;
-    struct loop *loop;
+    struct epollset *set;
 
     atomic_fetch_add(&record->callers, 1);
-    loop = atomic_load(&record->loop);
-    if (loop != NULL) {
+    set = atomic_load(&record->set);
+    if (set != NULL) {
         atomic_fetch_or(&record->ended[bit / 64], (uint64_t)1 << bit % 64);
         atomic_store(&record->filled, true);
-        loop->ops->wake(loop);
+        epollset_wake(set);
     }
     atomic_fetch_sub(&record->callers, 1);
 }

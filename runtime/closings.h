@@ -14,7 +14,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-struct loop;
+struct epollset;
 
 /* What a hub hears of; several may share a bit where there are very many hubs. */
 struct closings {
@@ -22,9 +22,9 @@ struct closings {
     atomic_uint tries; /* odd: a try is under way */
 };
 
-/* `loop` is woken when there is something to collect. NULL with ENOMEM. */
-struct closings *closings_open(struct loop *loop);
-void closings_close(struct closings *closings); /* accepts NULL; the loop goes */
+/* `set` is woken when there is something to collect. NULL with ENOMEM. */
+struct closings *closings_open(struct epollset *set);
+void closings_close(struct closings *closings); /* accepts NULL; the set goes */
 
 /* Whether no other hub has this one's bit. */
 bool closings_bit_is_own(const struct closings *closings);

@@ -11,6 +11,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <netinet/in.h>
 #include <sys/socket.h>
 #include <sys/time.h>
 
@@ -84,7 +85,7 @@ void descriptor_connects(struct hub *hub, int fd)
         return;
     entry->examined = false;
     entry->drained = false;
-    hub->loop->ops->forget(hub->loop, fd);
+    fdtable_forget(&hub->fds, fd);
     errno = saved;
 }
 
@@ -128,7 +129,7 @@ static int ask_all(int fd, struct traits *traits)
 {
     if (ask(fd, true, true, traits) != 0)
         return -1;
-    traits->tells = !traits->nonblocking && ask_option(fd, SO_TYPE, 0) == SOCK_STREAM &&
+    traits->tells = !traits->nonblocking && ask_option(fd, SO_PROTOCOL, 0) == IPPROTO_TCP &&
                     ask_option(fd, SO_RCVLOWAT, 0) == 1;
     return 0;
 }

@@ -16,7 +16,8 @@ struct fd_entry;
 
 struct traits {
     bool nonblocking; /* O_NONBLOCK, set by the program */
-    bool tells;       /* a stream: whatever can be read is reported as readable */
+    bool tells;       /* TCP: a read that is short has found the end of what there was, and whatever
+                         comes is reported (Unix: it ends at descriptors that are passed) */
     double receive_timeout, send_timeout; /* SO_RCVTIMEO, SO_SNDTIMEO; < 0: none */
 };
 

@@ -6,19 +6,32 @@
 
 #include "cacheline.h"
 #include "closings.h"
-#include "loop.h"
+#include "epollset.h"
+#include "hub.h"
 #include "waiter.h"
 
 #include <errno.h>
+#include <math.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 
+/* A wait relies on what the kernel was told before it began for one to two of these; longer where
+ * more descriptors than DOUBTS are waited for at once. */
+#define DOUBT_SECONDS 0.05
+enum { DOUBTS = 256 };
+
+enum { UNWANTED_REPORTS = 2 };
+
+/* What can stand behind data that are read. */
+#define BEYOND (POLLRDHUP | POLLPRI | POLLERR | POLLHUP)
+
 _Static_assert(sizeof(struct fd_entry) <= CACHE_LINE, "an entry is one cache line");
 
-void fdtable_init(struct fdtable *table, struct loop *loop, struct closings *closings)
+void fdtable_init(struct fdtable *table, struct epollset *set, struct closings *closings)
 {
-    *table = (struct fdtable){.loop = loop, .closings = closings};
+    *table =
+        (struct fdtable){.set = set, .closings = closings, .tick = 1, .doubt_at = (double)INFINITY};
 }
 
 void fdtable_finish(struct fdtable *table)
@@ -26,6 +39,7 @@ void fdtable_finish(struct fdtable *table)
     for (int fd = 0; fd < table->size; fd++)
         free(table->entries[fd]);
     free(table->entries);
+    free(table->relied);
     *table = (struct fdtable){0};
 }
 
@@ -33,12 +47,17 @@ static int grow(struct fdtable *table, int fd)
 {
     int size = table->size == 0 ? 64 : table->size;
     struct fd_entry **entries;
+    int *relied;
 
     while (size <= fd)
         if (__builtin_mul_overflow(size, 2, &size)) {
             errno = ENOMEM;
             return -1;
         }
+    relied = reallocarray(table->relied, (size_t)size, sizeof *relied);
+    if (relied == NULL)
+        return -1;
+    table->relied = relied;
     entries = reallocarray(table->entries, (size_t)size, sizeof *entries);
     if (entries == NULL)
         return -1;
@@ -67,61 +86,21 @@ struct fd_entry *fdtable_make(struct fdtable *table, int fd)
     return entry;
 }
 
-static struct fd_interest interest(const struct list *list)
+/* The events that somebody still waits for. */
+static short interest(const struct list *list)
 {
-    int open = 0, all = 0;
+    int events = 0;
 
     for (struct list *link = list->next; link != list; link = link->next) {
         const struct fd_wait *wait = list_entry(link, struct fd_wait, link);
 
-        all |= wait->events;
         if (wait->waiter->cause == WAKE_NONE)
-            open |= wait->events;
+            events |= wait->events;
     }
-    return (struct fd_interest){(short)open, (short)all};
+    return (short)events;
 }
 
-int fdtable_add(struct fdtable *table, struct fd_entry *entry, struct fd_wait *wait)
-{
-    short events = wait->events;
-
-    wait->entry = entry;
-    wait->closed = false;
-    wait->life = incarnation_watch(entry->number, table->closings->bit);
-    if (!list_empty(&entry->waits))
-        events |= interest(&entry->waits).open;
-    list_append(&entry->waits, &wait->link);
-    if (wait->events == 0 ||
-        table->loop->ops->watch(table->loop, wait->fd, events, !fd_entry_is_trusted(entry)) == 0)
-        return 0;
-    list_remove(&wait->link);
-    return -1;
-}
-
-struct fd_interest fdtable_ready(struct fdtable *table, int fd, short revents)
-{
-    struct fd_entry *entry = fdtable_find(table, fd);
-    struct list *list;
-
-    if (entry == NULL)
-        return (struct fd_interest){0, 0};
-    entry->drained = false;
-    list = &entry->waits;
-    for (struct list *link = list->next; link != list; link = link->next) {
-        struct fd_wait *wait = list_entry(link, struct fd_wait, link);
-
-        if ((revents & (wait->events | POLLERR | POLLHUP | POLLNVAL)) != 0)
-            waiter_wake(wait->waiter, WAKE_READY);
-    }
-    return interest(list);
-}
-
-struct fd_interest fdtable_interest(const struct fdtable *table, int fd)
-{
-    const struct fd_entry *entry = fdtable_find(table, fd);
-
-    return entry == NULL ? (struct fd_interest){0, 0} : interest(&entry->waits);
-}
+/* --- the kernel ------------------------------------------------------------------------------- */
 
 static void wake_all(struct list *list, enum wake cause)
 {
@@ -133,6 +112,154 @@ static void wake_all(struct list *list, enum wake cause)
     }
 }
 
+/* Whoever waits for what the kernel cannot report looks again, and will hear why. */
+static bool is_for_the_waiter(int error)
+{
+    return error == EBADF || error == EPERM;
+}
+
+static int tell(struct fdtable *table, struct fd_entry *entry, int fd, short events)
+{
+    const int all = (events & POLLIN) != 0 ? events | BEYOND : events;
+    int saved = errno;
+
+    entry->unwanted = 0;
+    if (epollset_tell(table->set, fd, (short)all, entry->tag, entry->told != 0) == 0) {
+        entry->told = events;
+        return 0;
+    }
+    entry->told = 0;
+    if (!is_for_the_waiter(errno))
+        return -1;
+    wake_all(&entry->waits, WAKE_READY);
+    errno = saved;
+    return 0;
+}
+
+static void rely(struct fdtable *table, struct fd_entry *entry, int fd)
+{
+    if (entry->relied_since == 0)
+        entry->relied_since = table->tick;
+    if (entry->relied)
+        return;
+    entry->relied = true;
+    table->relied[table->relied_count++] = fd;
+    if (table->doubt_at >= (double)INFINITY)
+        table->doubt_at = hub_now_coarsely() + DOUBT_SECONDS;
+}
+
+/* Returns whether the entry stays among those that are relied on. */
+static bool doubt(struct fdtable *table, struct fd_entry *entry, int fd, int *budget)
+{
+    short awaited = interest(&entry->waits);
+
+    if (entry->relied_since == 0 || awaited == 0)
+        return false;
+    if (table->tick - entry->relied_since < 2 || *budget == 0)
+        return true;
+    --*budget;
+    entry->relied_since = 0;
+    if (tell(table, entry, fd, (short)(entry->told | awaited)) != 0)
+        wake_all(&entry->waits, WAKE_READY);
+    return false;
+}
+
+void fdtable_doubt(struct fdtable *table)
+{
+    int count = table->relied_count, budget = DOUBTS;
+
+    table->tick += table->tick + 1 == 0 ? 2 : 1;
+    table->relied_count = 0;
+    for (int i = 0; i < count; i++) {
+        int fd = table->relied[i];
+        struct fd_entry *entry = table->entries[fd];
+
+        entry->relied = doubt(table, entry, fd, &budget);
+        if (entry->relied)
+            table->relied[table->relied_count++] = fd;
+        else
+            entry->relied_since = 0;
+    }
+    table->doubt_at =
+        table->relied_count > 0 ? hub_now_coarsely() + DOUBT_SECONDS : (double)INFINITY;
+}
+
+/* The kernel goes on reporting under the old tag until the file is closed, or told of anew. */
+static void forget(struct fd_entry *entry)
+{
+    entry->told = 0;
+    entry->tag++;
+    entry->drained = false;
+}
+
+void fdtable_forget(struct fdtable *table, int fd)
+{
+    struct fd_entry *entry = fdtable_find(table, fd);
+
+    if (entry != NULL)
+        forget(entry);
+}
+
+/* Nobody waits any more for what is reported again and again. */
+static void note_unwanted(struct fdtable *table, struct fd_entry *entry, int fd)
+{
+    if (++entry->unwanted < UNWANTED_REPORTS)
+        return;
+    if (epollset_tell(table->set, fd, 0, entry->tag, true) == 0)
+        entry->told = 0;
+    entry->unwanted = 0;
+}
+
+/* --- waits ------------------------------------------------------------------------------------ */
+
+int fdtable_add(struct fdtable *table, struct fd_entry *entry, struct fd_wait *wait)
+{
+    bool trusted = fd_entry_is_trusted(entry);
+
+    wait->entry = entry;
+    wait->closed = false;
+    wait->life = incarnation_watch(entry->number, table->closings->bit);
+    if (incarnation_is_closing(entry->number)) {
+        errno = EBADF;
+        return -1;
+    }
+    list_append(&entry->waits, &wait->link);
+    if (wait->events == 0)
+        return 0;
+    if (!trusted || (wait->events & ~entry->told) != 0) {
+        if (tell(table, entry, wait->fd, (short)(wait->events | entry->told)) != 0) {
+            list_remove(&wait->link);
+            return -1;
+        }
+        if (trusted)
+            return 0;
+    }
+    rely(table, entry, wait->fd);
+    return 0;
+}
+
+void fdtable_ready(struct fdtable *table, int fd, unsigned tag, short revents)
+{
+    struct fd_entry *entry = fdtable_find(table, fd);
+
+    if (entry == NULL || entry->tag != tag)
+        return;
+    entry->relied_since = 0;
+    entry->drained = false;
+    entry->beyond = (revents & BEYOND) != 0;
+    if (list_empty(&entry->waits)) {
+        note_unwanted(table, entry, fd);
+        return;
+    }
+    entry->unwanted = 0;
+    for (struct list *link = entry->waits.next; link != &entry->waits; link = link->next) {
+        struct fd_wait *wait = list_entry(link, struct fd_wait, link);
+
+        if ((revents & (wait->events | POLLERR | POLLHUP)) != 0)
+            waiter_wake(wait->waiter, WAKE_READY);
+    }
+}
+
 void fdtable_close(struct fdtable *table, int fd)
 {
     struct fd_entry *entry = fdtable_find(table, fd);
@@ -141,7 +268,7 @@ void fdtable_close(struct fdtable *table, int fd)
         return;
     entry->incarnation = 0;
     wake_all(&entry->waits, WAKE_CLOSED);
-    table->loop->ops->forget(table->loop, fd);
+    forget(entry);
 }
 
 /* Returns whether somebody waits for the number as it is now. */
@@ -162,7 +289,7 @@ static bool wake_outlived(struct list *list)
     return others;
 }
 
-/* The loop's watch is of the old file: it begins anew where somebody waits for a new one. */
+/* The kernel was told of the old file: it is told anew where somebody waits for a new one. */
 static void end_life(void *data, int fd)
 {
     struct fdtable *table = data;
@@ -173,9 +300,9 @@ static void end_life(void *data, int fd)
         return;
     if (!wake_outlived(&entry->waits) && closings_bit_is_own(table->closings))
         incarnation_unwatch(entry->number, table->closings->bit);
-    table->loop->ops->forget(table->loop, fd);
-    events = interest(&entry->waits).open;
-    if (events != 0 && table->loop->ops->watch(table->loop, fd, events, true) != 0)
+    forget(entry);
+    events = interest(&entry->waits);
+    if (events != 0 && tell(table, entry, fd, events) != 0)
         wake_all(&entry->waits, WAKE_READY);
 }
 

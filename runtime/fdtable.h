@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * Which calls of a hub wait for which descriptor: an entry for each number. Keeps the loop's
- * watches in step with the lists.
+ * Which calls of a hub wait for which descriptor: an entry for each number. Keeps what the kernel
+ * was told in step with the lists: it goes on reporting after a wait has ended, so that a
+ * descriptor in steady use is told of once.
  */
 #ifndef GREEN_FDTABLE_H
 #define GREEN_FDTABLE_H
@@ -15,7 +16,7 @@
 #include <sys/types.h>
 
 struct closings;
-struct loop;
+struct epollset;
 struct waiter;
 
 /* One waiter's interest in one descriptor. */
@@ -33,9 +34,17 @@ struct fd_wait {
 struct fd_entry {
     struct list waits;
     struct incarnation *number;
-    unsigned incarnation; /* at its birth in a hook; 0: it was born elsewhere (descriptor.h) */
-    bool examined;        /* `traits` are known */
-    bool drained;         /* with them: a read got less than it asked for, nothing came since */
+    unsigned incarnation;  /* at its birth in a hook; 0: it was born elsewhere (descriptor.h) */
+    unsigned tag;          /* of the reports that count; others are of an earlier file */
+    unsigned relied_since; /* table->tick when a wait began that relies on what the kernel was told,
+                              and no report came since; 0: there is none */
+    short told;            /* the events that the kernel reports */
+    unsigned char unwanted; /* reports in a row that nobody waited for */
+    bool relied : 1;        /* it is in table->relied */
+    bool beyond : 1;        /* the last report told of what comes after the data, and is reported
+                               once: an end, an error, urgent data */
+    bool examined : 1;      /* `traits` are known */
+    bool drained : 1;       /* with them: a read got less than it asked for, nothing came since */
     struct traits traits;
 };
 
@@ -56,24 +65,23 @@ static inline bool fd_entry_is_drained(const struct fd_entry *entry)
 static inline void fd_entry_was_read(struct fd_entry *entry, ssize_t result, size_t size)
 {
     if (entry != NULL)
-        entry->drained =
-            entry->examined && entry->traits.tells && result > 0 && (size_t)result < size;
+        entry->drained = entry->examined && entry->traits.tells && !entry->beyond && result > 0 &&
+                         (size_t)result < size;
 }
 
 struct fdtable {
-    struct loop *loop;
+    struct epollset *set;
     struct closings *closings;
     struct fd_entry **entries; /* by descriptor; NULL: nothing is known of it */
     int size;
+    int *relied; /* descriptors whose entry says so; room for all */
+    int relied_count;
+    unsigned tick;   /* of fdtable_doubt(); never 0 */
+    double doubt_at; /* when it is due (CLOCK_MONOTONIC, seconds); INFINITY: nothing is relied on */
 };
 
-/* What is waited for on one descriptor. */
-struct fd_interest {
-    short open; /* still */
-    short all;  /* also by those who were woken and have not run yet */
-};
-
-void fdtable_init(struct fdtable *table, struct loop *loop, struct closings *closings);
+/* `set` and `closings` are borrowed. */
+void fdtable_init(struct fdtable *table, struct epollset *set, struct closings *closings);
 void fdtable_finish(struct fdtable *table);
 
 /* NULL: nothing is known of fd. */
@@ -92,7 +100,8 @@ static inline struct fd_entry *fdtable_entry(struct fdtable *table, int fd)
     return entry != NULL ? entry : fdtable_make(table, fd);
 }
 
-/* wait->waiter, fd and events are set by the caller. -1 with errno. */
+/* Has the kernel report what the wait is for. wait->waiter, fd and events are set by the caller,
+ * who has looked at the descriptor before. -1 with errno. */
 int fdtable_add(struct fdtable *table, struct fd_entry *entry, struct fd_wait *wait);
 
 static inline void fdtable_remove(struct fd_wait *wait)
@@ -100,10 +109,16 @@ static inline void fdtable_remove(struct fd_wait *wait)
     list_remove(&wait->link);
 }
 
-/* Wakes those whose events are among `revents` (error and hang-up concern everybody). */
-struct fd_interest fdtable_ready(struct fdtable *table, int fd, short revents);
+/* A report of the kernel: wakes those whose events are among `revents` (error and hang-up concern
+ * everybody). */
+void fdtable_ready(struct fdtable *table, int fd, unsigned tag, short revents);
 
-struct fd_interest fdtable_interest(const struct fdtable *table, int fd);
+/* What the kernel was told of fd does not count any more. */
+void fdtable_forget(struct fdtable *table, int fd);
+
+/* Tells the kernel anew of what has been relied on for long: code that we do not see may have
+ * closed a descriptor, and opened another with its number. */
+void fdtable_doubt(struct fdtable *table);
 
 /* fd is about to be closed: everybody who waits for it is woken with WAKE_CLOSED. */
 void fdtable_close(struct fdtable *table, int fd);

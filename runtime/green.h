@@ -44,8 +44,9 @@ int green_kill(green_t *g, int error);
 /* The running coroutine, or NULL in a thread without a hub and in a callback of the loop. */
 green_t *green_current(void);
 
-/* Lets every other coroutine that is ready run, and the loop look for events: always when nobody else
- * is ready, and otherwise unless it did so some microseconds ago. Without a hub: sched_yield(). */
+/* Lets every other coroutine that is ready run, and the loop look for events: always when nobody
+ * else is ready, and otherwise unless it did so some microseconds ago. Without a hub:
+ * sched_yield(). */
 int green_yield(void);
 
 /* Waits. seconds <= 0 is a green_yield(). Without a hub the thread sleeps. */
@@ -67,8 +68,9 @@ int green_set_stack_size(size_t bytes);
 
 struct ev_loop;
 
-/* This thread's libev loop (made, with the hub, when there is none): watchers on it run inside the
- * hub, where calls block for real. NULL with ENOMEM, or ENOTSUP under a foreign host. */
+/* This thread's libev loop (made, with the hub, when there is none), in which the hub waits from
+ * then on: watchers on it run inside the hub, where calls block for real. NULL with ENOMEM, or
+ * ENOTSUP under a foreign host. */
 struct ev_loop *green_loop(void);
 
 /* How often calls of patched libraries went which way in this thread. */

@@ -10,7 +10,7 @@
 
 static int park(struct hub *hub, struct waiter *w)
 {
-    hub->loop->ops->set_deadline(hub->loop, timers_earliest(&hub->timers));
+    hub->loop->ops->set_deadline(hub->loop, hub_deadline_next(hub));
     return hub->foreign->park(hub->foreign_data, &w->parked);
 }
 
@@ -19,7 +19,7 @@ static void unpark(struct hub *hub, struct waiter *w)
     hub->unparked++;
     hub->foreign->unpark(hub->foreign_data, &w->parked);
     if (!hub->dispatching)
-        hub->loop->ops->wake(hub->loop);
+        epollset_wake(&hub->set);
 }
 
 static void **local(struct hub *hub, void (*destroy)(void *))
@@ -96,7 +96,7 @@ int green_host_fd(void)
 {
     struct hub *hub = foreign_hub();
 
-    return hub == NULL ? -1 : loop_host_descriptor(hub->loop);
+    return hub == NULL ? -1 : hub->set.fd;
 }
 
 int green_host_dispatch(void)
@@ -110,6 +110,6 @@ int green_host_dispatch(void)
     hub->dispatching = true;
     hub_run(hub, false);
     hub->dispatching = false;
-    hub->loop->ops->set_deadline(hub->loop, timers_earliest(&hub->timers));
+    hub->loop->ops->set_deadline(hub->loop, hub_deadline_next(hub));
     return (int)(hub->unparked - before);
 }

@@ -57,6 +57,7 @@ static void forget_in_child(void)
         hub->loop->ops->fork(hub->loop);
     else
         hub->loop->ops->destroy(hub->loop);
+    epollset_finish(&hub->set);
 }
 
 static void set_up_process(void)
@@ -92,14 +93,16 @@ struct hub *hub_create(const struct host *host, struct loop *(*create_loop)(stru
     list_init(&hub->lot_waits);
     timers_init(&hub->timers);
     hub->chore_at = (double)INFINITY;
+    if (epollset_init(&hub->set) != 0)
+        goto no_set;
     hub->loop = create_loop(hub);
     if (hub->loop == NULL)
         goto no_loop;
-    hub->mailbox = mailbox_create(hub->loop);
-    hub->closings = closings_open(hub->loop);
+    hub->mailbox = mailbox_create(&hub->set);
+    hub->closings = closings_open(&hub->set);
     if (hub->mailbox == NULL || hub->closings == NULL)
         goto no_memory;
-    fdtable_init(&hub->fds, hub->loop, hub->closings);
+    fdtable_init(&hub->fds, &hub->set, hub->closings);
     if (register_thread(hub) != 0)
         goto no_memory;
     hub_of_thread = hub;
@@ -110,6 +113,8 @@ no_memory:
     mailbox_close(hub->mailbox);
     hub->loop->ops->destroy(hub->loop);
 no_loop:
+    epollset_finish(&hub->set);
+no_set:
     free(hub);
     return NULL;
 }
@@ -124,7 +129,7 @@ struct hub *hub_native(void)
         errno = ENOTSUP;
         return NULL;
     }
-    hub = hub_create(&host_native, loop_ev_create);
+    hub = hub_create(&host_native, loop_native_create);
     if (hub == NULL)
         return NULL;
     hub->scheduler = scheduler_create(hub);
@@ -171,6 +176,7 @@ void hub_destroy(struct hub *hub)
     fdtable_finish(&hub->fds);
     timers_finish(&hub->timers);
     hub->loop->ops->destroy(hub->loop);
+    epollset_finish(&hub->set);
     free(hub);
     errno = saved;
 }
@@ -211,21 +217,39 @@ static void expire(struct hub *hub)
         waiter_wake(list_entry(timer, struct waiter, timer), WAKE_DEADLINE);
 }
 
+static double earlier(double a, double b)
+{
+    return a < b ? a : b;
+}
+
+double hub_deadline_next(const struct hub *hub)
+{
+    return earlier(timers_earliest(&hub->timers),
+                   earlier(hub->chore_at, hub->fds.doubt_at) + HUB_TICK);
+}
+
 bool hub_run(struct hub *hub, bool wait)
 {
-    double due = timers_earliest(&hub->timers), chore = hub->chore_at + HUB_TICK;
     bool possible;
 
-    hub->loop->ops->set_deadline(hub->loop, due < chore ? due : chore);
+    hub->loop->ops->set_deadline(hub->loop, hub_deadline_next(hub));
     possible = hub->loop->ops->run(hub->loop, wait, hub->awaited > 0);
     expire(hub);
+    if (hub->fds.doubt_at < (double)INFINITY && hub->fds.doubt_at <= hub_now_coarsely())
+        fdtable_doubt(&hub->fds);
     return possible;
 }
 
-void hub_woken(struct hub *hub)
+void hub_collect(struct hub *hub, double seconds, const sigset_t *mask)
 {
-    fdtable_collect(&hub->fds);
-    mailbox_deliver(hub->mailbox);
+    bool interrupted;
+
+    if (epollset_collect(&hub->set, seconds, mask, &hub->fds, &interrupted)) {
+        fdtable_collect(&hub->fds);
+        mailbox_deliver(hub->mailbox);
+    }
+    if (interrupted)
+        hub_interrupted(hub);
 }
 
 /* Signals reach those that any waiting call lets in. */

@@ -7,6 +7,7 @@
 #ifndef GREEN_HUB_H
 #define GREEN_HUB_H
 
+#include "epollset.h"
 #include "fdtable.h"
 #include "green.h"
 #include "list.h"
@@ -43,6 +44,7 @@ extern const struct host host_native, host_foreign;
 struct hub {
     const struct host *host;
     struct loop *loop;
+    struct epollset set;
     struct fdtable fds;
     struct timers timers;
     struct list waiters;     /* those parked now */
@@ -115,22 +117,21 @@ static inline bool hub_overdue(const struct hub *hub)
  * foreign host sees to that itself. */
 void hub_defer(struct hub *hub, int error);
 
+/* Until when the next round may wait at the most. INFINITY: no limit. */
+double hub_deadline_next(const struct hub *hub);
+
 /* One round of the loop, then everything that is due. false: nothing can ever happen. */
 bool hub_run(struct hub *hub, bool wait);
 
-/* --- what a loop reports ---------------------------------------------------------------------- */
+/* --- what a loop asks, and reports --------------------------------------------------------------
+ */
 
-/* Wakes those who wait for `revents` of fd. Returns what is waited for then. */
-static inline struct fd_interest hub_ready(struct hub *hub, int fd, short revents)
-{
-    return fdtable_ready(&hub->fds, fd, revents);
-}
+/* Takes the reports of the epoll set, and what other threads have to say; waits for them as
+ * epollset_collect() does. */
+void hub_collect(struct hub *hub, double seconds, const sigset_t *mask);
 
-/* Somebody called the loop's wake(). */
-void hub_woken(struct hub *hub);
-
-/* Around a wait: the mask under which signals reach those who wait (false: leave it alone); and
- * that a handler ran. */
+/* The mask under which signals reach those who wait (false: leave it alone); and that a handler ran
+ * during a wait. */
 bool hub_wait_mask(struct hub *hub, sigset_t *mask);
 void hub_interrupted(struct hub *hub);
 

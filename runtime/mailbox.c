@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT
  *
- * A stack of mail, and a lock for the loop and the count of references.
+ * A stack of mail, and a lock for the set and the count of references.
  */
 #include "mailbox.h"
 
-#include "loop.h"
+#include "epollset.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
@@ -12,19 +12,19 @@
 
 struct mailbox {
     pthread_mutex_t lock;
-    struct loop *loop; /* NULL: closed */
+    struct epollset *set; /* NULL: closed */
     _Atomic(struct mail *) newest;
     unsigned references;
 };
 
-struct mailbox *mailbox_create(struct loop *loop)
+struct mailbox *mailbox_create(struct epollset *set)
 {
     struct mailbox *mailbox = calloc(1, sizeof *mailbox);
 
     if (mailbox == NULL)
         return NULL;
     pthread_mutex_init(&mailbox->lock, NULL);
-    mailbox->loop = loop;
+    mailbox->set = set;
     mailbox->references = 1;
     return mailbox;
 }
@@ -58,7 +58,7 @@ void mailbox_close(struct mailbox *mailbox)
     if (mailbox == NULL)
         return;
     pthread_mutex_lock(&mailbox->lock);
-    mailbox->loop = NULL;
+    mailbox->set = NULL;
     undelivered = atomic_exchange(&mailbox->newest, NULL);
     unlock_and_release(mailbox);
     drop_all(undelivered);
@@ -83,7 +83,7 @@ void mailbox_drop_in(struct mailbox *mailbox, struct mail *mail)
     mail->next = atomic_load(&mailbox->newest);
     while (!atomic_compare_exchange_weak(&mailbox->newest, &mail->next, mail))
         continue;
-    mailbox->loop->ops->wake(mailbox->loop);
+    epollset_wake(mailbox->set);
 }
 
 void mailbox_post(struct mailbox *mailbox, struct mail *mail)
@@ -92,7 +92,7 @@ void mailbox_post(struct mailbox *mailbox, struct mail *mail)
 
     mail->next = NULL;
     pthread_mutex_lock(&mailbox->lock);
-    if (mailbox->loop == NULL)
+    if (mailbox->set == NULL)
         refused = mail;
     else
         mailbox_drop_in(mailbox, mail);

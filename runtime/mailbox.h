@@ -6,7 +6,7 @@
 #ifndef GREEN_MAILBOX_H
 #define GREEN_MAILBOX_H
 
-struct loop;
+struct epollset;
 struct mailbox;
 
 struct mail {
@@ -15,8 +15,8 @@ struct mail {
     void (*drop)(struct mail *mail);    /* the hub is gone; in the posting thread */
 };
 
-/* The hub's reference; `loop` is woken by a post. NULL with ENOMEM. */
-struct mailbox *mailbox_create(struct loop *loop);
+/* The hub's reference; `set` is woken by a post. NULL with ENOMEM. */
+struct mailbox *mailbox_create(struct epollset *set);
 
 /* The hub goes: nothing is delivered any more. Gives the hub's reference up. Accepts NULL. */
 void mailbox_close(struct mailbox *mailbox);

@@ -18,29 +18,19 @@
 
 static __thread bool attended; /* this thread's hub was made here */
 
-/* Where the hub's own descriptors come to stand. */
-enum { SOME = 32, NUMBERS = OWN_FIRST + SOME };
-
-static void list_open(bool open[NUMBERS])
-{
-    for (int fd = 0; fd < NUMBERS; fd++)
-        open[fd] = fcntl(fd, F_GETFD) >= 0;
-}
-
-/* libev does not tell which descriptors it opens. */
 static void create_hub(void)
 {
-    bool before[NUMBERS], after[NUMBERS];
+    struct hub *hub;
 
-    list_open(before);
-    if (hub_current() != NULL || hub_native() == NULL)
+    if (hub_current() != NULL)
         return;
-    list_open(after);
-    for (int fd = 0; fd < NUMBERS; fd++)
-        if (after[fd] && !before[fd])
-            own_add(fd);
-    hub_current()->hidden = true;
-    hub_current()->waits_forever = true;
+    hub = hub_native();
+    if (hub == NULL)
+        return;
+    own_add(hub->set.fd);
+    own_add(hub->set.event);
+    hub->hidden = true;
+    hub->waits_forever = true;
     attended = true;
 }
 

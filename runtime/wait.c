@@ -37,13 +37,6 @@ int green_wait_fd(int fd, short events, double timeout)
     return ready > 0 ? state.revents : ready;
 }
 
-struct ev_loop *green_loop(void)
-{
-    struct hub *hub = hub_native();
-
-    return hub == NULL ? NULL : loop_ev_native(hub->loop);
-}
-
 int green_hub_stats(struct green_hub_stats *stats)
 {
     struct hub *hub = hub_current();

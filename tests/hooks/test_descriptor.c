@@ -10,6 +10,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <netinet/in.h>
 #include <pthread.h>
 #include <stdint.h>
 #include <sys/time.h>
@@ -236,15 +237,20 @@ START_TEST(closing_a_range_ends_the_waits_in_it)
 }
 END_TEST
 
-/* A connected stream, whose first end was born in a hook, waited once and was read to its end. */
+/* A TCP connection, whose first end was born in a hook, waited once and was read to its end. */
 static void drain(int ends[2])
 {
-    int listener = listen_somewhere();
+    struct sockaddr_in here = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t here_size = sizeof here;
+    int listener = socket(AF_INET, SOCK_STREAM, 0);
     char two[2];
 
+    ck_assert_int_eq(bind(listener, (struct sockaddr *)&here, sizeof here), 0);
+    ck_assert_int_eq(listen(listener, 1), 0);
+    ck_assert_int_eq(getsockname(listener, (struct sockaddr *)&here, &here_size), 0);
     green_join(green_spawn(nothing, NULL), NULL, -1);
-    ends[0] = greenify_socket(AF_UNIX, SOCK_STREAM, 0);
-    ck_assert_int_eq(greenify_connect(ends[0], (struct sockaddr *)&address, address_size), 0);
+    ends[0] = greenify_socket(AF_INET, SOCK_STREAM, 0);
+    ck_assert_int_eq(greenify_connect(ends[0], (struct sockaddr *)&here, sizeof here), 0);
     ends[1] = accept(listener, NULL, NULL);
     close(listener);
     answer(ends[1], ends[0]);
@@ -304,6 +310,48 @@ START_TEST(a_drained_stream_that_waits_no_more_is_tried)
 }
 END_TEST
 
+/* What comes together is reported once: what stands behind the data must not be waited for. */
+START_TEST(an_end_that_came_with_the_data_is_found)
+{
+    unsigned long before;
+    char two[2];
+    int ends[2];
+
+    drain(ends);
+    ck_assert_int_eq(send(ends[1], "z", 1, 0), 1);
+    ck_assert_int_eq(shutdown(ends[1], SHUT_WR), 0);
+    green_sleep(0.002);
+    before = waits();
+    ck_assert_int_eq(greenify_recv(ends[0], two, 2, 0), 1);
+    ck_assert_int_eq(greenify_recv(ends[0], two, 2, 0), 0);
+    ck_assert_uint_eq(waits(), before);
+    close(ends[1]);
+    greenify_close(ends[0]);
+}
+END_TEST
+
+START_TEST(data_behind_the_urgent_mark_are_found)
+{
+    unsigned long before;
+    char two[2];
+    int ends[2];
+
+    drain(ends);
+    ck_assert_int_eq(send(ends[1], "a", 1, 0), 1);
+    ck_assert_int_eq(send(ends[1], "u", 1, MSG_OOB), 1);
+    ck_assert_int_eq(send(ends[1], "b", 1, 0), 1);
+    green_sleep(0.002);
+    before = waits();
+    for (char expected = 'a'; expected <= 'b'; expected++) {
+        ck_assert_int_eq(greenify_recv(ends[0], two, 2, 0), 1);
+        ck_assert_int_eq(two[0], expected);
+    }
+    ck_assert_uint_eq(waits(), before);
+    close(ends[1]);
+    greenify_close(ends[0]);
+}
+END_TEST
+
 int main(void)
 {
     const TTest *const tests[] = {
@@ -315,6 +363,8 @@ int main(void)
         closing_a_range_ends_the_waits_in_it,
         what_was_read_to_its_end_is_waited_for_untried,
         a_drained_stream_that_waits_no_more_is_tried,
+        an_end_that_came_with_the_data_is_found,
+        data_behind_the_urgent_mark_are_found,
     };
 
     return run_suite("descriptor", tests, sizeof tests / sizeof tests[0]);

@@ -19,7 +19,7 @@ done
 "${compiler%gcc}ar" rcs "$objects/runtime.a" "$objects"/*.o
 # dlopen() in a static program makes the linker warn: rightly, and it does not matter here.
 # shellcheck disable=SC2086
-"$compiler" $flags -static "$tests/test_machine.c" "$tests/loop_poll.c" \
+"$compiler" $flags -static "$tests/test_machine.c" \
     "$tests/arch/$machine/registers.S" "$objects/runtime.a" -lm -pthread -o "$output" \
     2>"$objects/messages" || {
     cat "$objects/messages" >&2

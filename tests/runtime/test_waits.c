@@ -256,9 +256,8 @@ static void receive_late(void)
     ck_assert_int_eq(outcome(g), 1);
 }
 
-/* The kernel still tells of a file under the number that it had when it was watched. libev then
- * begins anew with all that it watches, of which some may be closed. */
-START_TEST(closed_behind_the_hub_before_libev_begins_anew)
+/* The kernel still tells of a file under the number that it had when it was watched. */
+START_TEST(closed_behind_the_hub_and_reported_under_its_number)
 {
     int closed, kept;
 
@@ -524,7 +523,7 @@ int main(void)
         a_number_used_again_before_the_woken_one_runs,
         closed_behind_the_hub,
         closed_behind_the_hub_and_used_again,
-        closed_behind_the_hub_before_libev_begins_anew,
+        closed_behind_the_hub_and_reported_under_its_number,
         a_kill_ends_one_call_only,
         a_kill_after_the_wake_up_counts_for_the_next_wait,
         wait_fd_tells_revents_and_timeouts,
