@@ -128,36 +128,45 @@ static void barrier_of_all_threads(void)
     (void)syscall(SYS_membarrier, MEMBARRIER_CMD_PRIVATE_EXPEDITED, 0, 0);
 }
 
-/* An attempt at its place in the queue. It counts as a sleeper before it tries: who releases after
- * that wakes it again. Who has slept without a wake steps back for nobody: those that it would step
- * back for may be of a thread that is blocked. */
-static int look(struct lot_wait *w, const struct lot_call *call, double *pause, bool *woken)
+/* Whether who got in, woken or not, may have left room for another, who was not told of it. */
+static bool leaves_room(const struct lot_wait *w, bool woken)
+{
+    if (w->kind != LOT_COUNTED)
+        return w->kind != LOT_EXCLUSIVE;
+    return !woken || w->passes_on || atomic_load(&lot_queue_of(w->object)->stepped) > 0;
+}
+
+/* An attempt at its place in the queue; *room: it got in, and perhaps another can. It counts as a
+ * sleeper before it tries: who releases after that wakes it again. Who has slept without a wake
+ * steps back for nobody: those that it would step back for may be of a thread that is blocked. */
+static int look(struct lot_wait *w, const struct lot_call *call, double *pause, bool *room)
 {
     struct lot_queue *queue = lot_queue_of(w->object);
     struct lot_wait *starving = NULL;
     int result = EBUSY;
-    bool told;
+    bool told, woken;
 
     lot_queue_lock(queue);
-    *woken = w->woken;
+    woken = w->woken;
     told = w->woken || w->announced || w->stepped || !w->looked;
     fall_asleep(queue, w);
-    if (!call->impatient && (*woken || !w->looked))
+    if (!call->impatient && (woken || !w->looked))
         starving = first_starving(queue, call->object);
     if (call->plain_release)
         barrier_of_all_threads();
     if (starving == NULL || starving == w)
         result = call->attempt(call->object);
     else
-        step_back(queue, w, starving, *woken);
+        step_back(queue, w, starving, woken);
     w->looked = true;
     if (result != EBUSY) {
         w->announced = false;
         w->hub->stats.found += !told;
+        *room = leaves_room(w, woken);
     } else {
-        if (*woken && !w->announced && ++w->passed == LOT_PATIENCE)
+        if (woken && !w->announced && ++w->passed == LOT_PATIENCE)
             atomic_fetch_add(&queue->starving, 1);
-        *pause = next_pause(w, *woken);
+        *pause = next_pause(w, woken);
     }
     lot_queue_unlock(queue);
     return result;
@@ -193,31 +202,22 @@ static void wake_next(const struct lot_call *call)
         lot_wake(call->object, 1);
 }
 
-/* Whether who got in, woken or not, may have left room for another, who was not told of it. */
-static bool leaves_room(const struct lot_wait *w, bool woken)
-{
-    if (w->kind != LOT_COUNTED)
-        return w->kind != LOT_EXCLUSIVE;
-    return !woken || w->passes_on || atomic_load(&lot_queue_of(w->object)->stepped) > 0;
-}
-
 /* In the queue, to the end. *room: for another. */
 static int wait_and_try(struct lot_wait *w, const struct lot_call *call, bool *room)
 {
     double pause = w->pause = shortest;
-    bool woken = false;
-    int result = look(w, call, &pause, &woken), end;
+    int result, end;
 
     *room = false;
+    result = look(w, call, &pause, room);
     while (result == EBUSY) {
         if (until_left(&call->until) <= 0)
             return ETIMEDOUT;
         end = park(w, call, pause);
         if (end != 0)
             return end;
-        result = look(w, call, &pause, &woken);
+        result = look(w, call, &pause, room);
     }
-    *room = leaves_room(w, woken);
     return result;
 }
 
