@@ -38,6 +38,7 @@ enum { ROW_COUNT = sizeof rows / sizeof rows[0] };
 static struct {
     const char *names[ROW_COUNT]; /* sorted */
     size_t count;
+    const char *runtime;   /* the path of libgreen, which is left alone */
     const char *libraries; /* names, between colons; NULL: all but the ground */
     bool tells;
 } wanted;
@@ -84,15 +85,22 @@ static bool is_runtime_preloaded(void)
     return runtime != NULL && preloaded != NULL && strstr(preloaded, runtime) != NULL;
 }
 
+/* Copies: the program may change its environment, or write something else over it. */
+static bool read_settings(void)
+{
+    const char *hooks = getenv("GREEN_RUN_HOOKS"), *libraries = getenv("GREEN_RUN_LIBRARIES");
+
+    choose_hooks(hooks != NULL ? hooks : HOOK_GROUPS_DEFAULT);
+    wanted.runtime = strdup(getenv("GREEN_RUN_RUNTIME"));
+    wanted.libraries = libraries != NULL ? strdup(libraries) : NULL;
+    wanted.tells = getenv("GREEN_RUN_VERBOSE") != NULL;
+    return wanted.runtime != NULL && (libraries == NULL || wanted.libraries != NULL);
+}
+
 SEEN_BY_LOADER unsigned la_version(unsigned version)
 {
-    const char *hooks = getenv("GREEN_RUN_HOOKS");
-
-    if (!is_runtime_preloaded())
+    if (!is_runtime_preloaded() || !read_settings())
         return 0; /* "do not audit" */
-    choose_hooks(hooks != NULL ? hooks : HOOK_GROUPS_DEFAULT);
-    wanted.libraries = getenv("GREEN_RUN_LIBRARIES");
-    wanted.tells = getenv("GREEN_RUN_VERBOSE") != NULL;
     return version < LAV_CURRENT ? version : LAV_CURRENT;
 }
 
@@ -111,8 +119,7 @@ static bool is_wanted_library(const struct loaded *object, const char *path)
     const char *file = loaded_base_name(path);
     const char *soname = object->soname != NULL ? object->soname : file;
 
-    if (loaded_is_ground(file) || loaded_is_ground(soname) ||
-        strcmp(path, getenv("GREEN_RUN_RUNTIME")) == 0)
+    if (loaded_is_ground(file) || loaded_is_ground(soname) || strcmp(path, wanted.runtime) == 0)
         return false;
     return wanted.libraries == NULL || list_has(wanted.libraries, ':', path) ||
            list_has(wanted.libraries, ':', file) || list_has(wanted.libraries, ':', soname);

@@ -158,6 +158,12 @@ class Command(unittest.TestCase):
         self.assertNotIn("GLIBC_TUNABLES", done.stdout)
         self.assertIn("LD_PRELOAD=libm.so.6\n", done.stdout)
 
+    def test_no_children_holds_for_what_is_loaded_later(self):
+        for options in ([], ["--library", plugin("lazy")]):
+            done = run("--no-children", *options, PROGRAM, "load", plugin("lazy"))
+            self.assertEqual((done.returncode, done.stderr), (0, ""))
+            self.assertEqual(done.stdout.count("others ran"), 3)
+
     def test_a_child_that_lost_the_runtime_works_as_ever(self):
         done = run("env", "-u", "LD_PRELOAD", "sleep", "0.01")
         self.assertEqual((done.returncode, done.stderr), (0, ""))
