@@ -4,6 +4,8 @@
  * The second half of green_context_switch(). A new flow began with a jump, so that the return
  * predictor is still where it was then: a return suits whoever ran at that time.
  */
+#include "frame.inc"
+
         .text
         .globl  green_context_leave
         .hidden green_context_leave
@@ -24,24 +26,7 @@ green_context_leave:
         fldcw   4(%rsp)
         addq    $8, %rsp
         .cfi_adjust_cfa_offset -8
-        popq    %r15
-        .cfi_adjust_cfa_offset -8
-        .cfi_restore %r15
-        popq    %r14
-        .cfi_adjust_cfa_offset -8
-        .cfi_restore %r14
-        popq    %r13
-        .cfi_adjust_cfa_offset -8
-        .cfi_restore %r13
-        popq    %r12
-        .cfi_adjust_cfa_offset -8
-        .cfi_restore %r12
-        popq    %rbx
-        .cfi_adjust_cfa_offset -8
-        .cfi_restore %rbx
-        popq    %rbp
-        .cfi_adjust_cfa_offset -8
-        .cfi_restore %rbp
+        pop_registers
         xorl    %eax, %eax              # what green_context_switch() returns
         leaq    green_context_entry(%rip), %rcx
         cmpq    (%rsp), %rcx

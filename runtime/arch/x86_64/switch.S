@@ -4,6 +4,8 @@
  * The frame is drawn in context.h. Both stacks have the same layout at the exchange, so the CFI
  * stays right across it, and a debugger can unwind a suspended flow.
  */
+#include "frame.inc"
+
         .text
         .globl  green_context_switch
         .hidden green_context_switch
@@ -13,24 +15,7 @@ green_context_switch:
         .cfi_startproc
         endbr64
         movq    (%rsp), %rdx            # return address
-        pushq   %rbp                    # callee-saved registers, in the order of context_frame
-        .cfi_adjust_cfa_offset 8
-        .cfi_rel_offset %rbp, 0
-        pushq   %rbx
-        .cfi_adjust_cfa_offset 8
-        .cfi_rel_offset %rbx, 0
-        pushq   %r12
-        .cfi_adjust_cfa_offset 8
-        .cfi_rel_offset %r12, 0
-        pushq   %r13
-        .cfi_adjust_cfa_offset 8
-        .cfi_rel_offset %r13, 0
-        pushq   %r14
-        .cfi_adjust_cfa_offset 8
-        .cfi_rel_offset %r14, 0
-        pushq   %r15
-        .cfi_adjust_cfa_offset 8
-        .cfi_rel_offset %r15, 0
+        push_registers
         subq    $8, %rsp
         .cfi_adjust_cfa_offset 8
         stmxcsr (%rsp)                  # modes, not flags: the callee must preserve them
@@ -46,24 +31,7 @@ green_context_switch:
 1:      addq    $8, %rsp
         .cfi_remember_state
         .cfi_adjust_cfa_offset -8
-        popq    %r15
-        .cfi_adjust_cfa_offset -8
-        .cfi_restore %r15
-        popq    %r14
-        .cfi_adjust_cfa_offset -8
-        .cfi_restore %r14
-        popq    %r13
-        .cfi_adjust_cfa_offset -8
-        .cfi_restore %r13
-        popq    %r12
-        .cfi_adjust_cfa_offset -8
-        .cfi_restore %r12
-        popq    %rbx
-        .cfi_adjust_cfa_offset -8
-        .cfi_restore %rbx
-        popq    %rbp
-        .cfi_adjust_cfa_offset -8
-        .cfi_restore %rbp
+        pop_registers
         xorl    %eax, %eax
         cmpq    (%rsp), %rdx
         jne     2f
