@@ -11,6 +11,7 @@ import tempfile
 
 SOURCE = pathlib.Path(os.environ["SOURCE_ROOT"]) / "fixtures/libraries/calls.c"
 NOBODY = 65534
+LARGE = 5 << 20
 TIME = 1_600_000_000_123_456_789
 
 # user::rw- user:nobody:r-- group::r-- mask::r-- other::r--, as the kernel keeps it (acl(5)).
@@ -32,15 +33,20 @@ class Masters:
     def __init__(self):
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="greenify-faults-"))
         self.library = self.folder / "master.so"
-        subprocess.run(["gcc", "-shared", "-fPIC", "-O1", SOURCE, "-o", self.library], check=True)
+        self.large = self.folder / "large.so"
+        gcc = ["gcc", "-shared", "-fPIC", "-O1"]
+        subprocess.run([*gcc, SOURCE, "-o", self.library], check=True)
+        # As much as two threads share, and the disk begins with before all is written.
+        subprocess.run([*gcc, SOURCE, "-xc", "-", "-o", self.large], check=True, text=True,
+                       input=f"const char filling[{LARGE}] = {{1}};")
 
     def remove(self):
         shutil.rmtree(self.folder)
 
-    def put(self, path, owner=True):
+    def put(self, path, large=False):
         """A copy with mode, owner, attributes and times that are not those of a new file."""
-        shutil.copyfile(self.library, path)
-        if owner and os.getuid() == 0:
+        shutil.copyfile(self.large if large else self.library, path)
+        if os.getuid() == 0:
             os.chown(path, NOBODY, NOBODY)
         path.chmod(0o644)
         for name, value in ATTRIBUTES.items():

@@ -8,6 +8,7 @@ With FAULTS=all at each call; without, where something may have changed since th
 import base64
 import concurrent.futures
 import hashlib
+import itertools
 import os
 import pathlib
 import shutil
@@ -53,6 +54,13 @@ class Scenario:
 
 class InPlace(Scenario):
     pass
+
+
+class Large(Scenario):
+    """In many parts."""
+
+    def prepare(self, folder):
+        MASTERS.put(folder / "a.so", large=True)
 
 
 class Output(Scenario):
@@ -106,6 +114,10 @@ class Revert(Scenario):
 
     def arguments(self, folder):
         return ["revert", folder / "a.so"]
+
+
+class RevertLarge(Revert, Large):
+    pass
 
 
 def record_row(name, contents):
@@ -232,6 +244,14 @@ class Attempt:
         return states.states(self.files)
 
 
+def one_processor_each():
+    """Two runs at a time: this machine has something else to do, too. Each has one processor, so that
+    one thread makes all the calls, each time the same ones."""
+    processors = itertools.cycle(sorted(os.sched_getaffinity(0)))
+    return concurrent.futures.ThreadPoolExecutor(
+        2, initializer=lambda: os.sched_setaffinity(0, {next(processors)}))
+
+
 class Faults(unittest.TestCase):
     """Each test is one scenario; subtests are its calls."""
 
@@ -321,24 +341,25 @@ class Faults(unittest.TestCase):
             return f"{label}: {failure}"
         return None
 
-    def everywhere(self, scenario, options=(), thorough=False):
-        """Two at a time: this machine has something else to do, too."""
-        calls = self.learn(scenario, options)
-        ours = [call for call in calls if call.name not in injection.injected(options)]
-        killing, failing = choose(ours, scenario, thorough)
-        with concurrent.futures.ThreadPoolExecutor(2) as pool:
-            runs = []
-            for index, call in enumerate(calls):
-                if call in killing:
-                    runs.append(pool.submit(self.one, self.check_killed, f"killed at {call}",
-                                            scenario, calls, index, options))
-                for error in call.errors if call in failing else ():
-                    runs.append(pool.submit(self.one, self.check_failed, f"{error} at {call}",
-                                            scenario, calls, index, error, options))
-            failures = [failure for failure in (run.result() for run in runs) if failure]
+    def inject(self, pool, scenario, calls, options, killing, failing):
+        runs = []
+        for index, call in enumerate(calls):
+            if call in killing:
+                runs.append(pool.submit(self.one, self.check_killed, f"killed at {call}",
+                                        scenario, calls, index, options))
+            for error in call.errors if call in failing else ():
+                runs.append(pool.submit(self.one, self.check_failed, f"{error} at {call}",
+                                        scenario, calls, index, error, options))
+        failures = [failure for failure in (run.result() for run in runs) if failure]
         print(f"figure: faults {self.id().split('.')[-1]}: {len(runs)} runs over {len(calls)} calls",
               flush=True)
         self.assertEqual(len(failures), 0, "\n" + "\n".join(failures))
+
+    def everywhere(self, scenario, options=(), thorough=False):
+        with one_processor_each() as pool:
+            calls = pool.submit(self.learn, scenario, options).result()
+            ours = [call for call in calls if call.name not in injection.injected(options)]
+            self.inject(pool, scenario, calls, options, *choose(ours, scenario, thorough))
 
     def test_patch_in_place(self):
         self.everywhere(InPlace(), thorough=True)
@@ -358,8 +379,36 @@ class Faults(unittest.TestCase):
     def test_patch_of_several_in_place(self):
         self.everywhere(Several())
 
+    def test_patch_of_a_large_file(self):
+        self.everywhere(Large())
+
+    @unittest.skipIf(len(os.sched_getaffinity(0)) < 2, "there is one processor")
+    def test_patch_of_a_large_file_by_two_threads(self):
+        """The calls are counted for each of them: one makes at least half of all."""
+        scenario = Large()
+        with one_processor_each() as pool:
+            calls = pool.submit(self.learn, scenario).result()
+        writes = [call for call in calls if call.name == "pwrite64"]
+        chosen = set(writes[:len(writes) // 2])
+        if os.environ.get("FAULTS") != "all":
+            chosen = set(at_most(4, [call for call in writes if call in chosen]))
+        with concurrent.futures.ThreadPoolExecutor(2) as pool:
+            self.inject(pool, scenario, calls, (), chosen, chosen)
+
+    @unittest.skipIf(len(os.sched_getaffinity(0)) < 2, "there is one processor")
+    def test_patch_of_a_large_file_without_a_second_thread(self):
+        scenario = Large()
+        self.assertIn("clone3", {call.name for call in self.learn(scenario)})
+        with Attempt(scenario, ()) as attempt:
+            run = attempt.run(injection.fail, injection.Call("clone3", 1, ""), "EAGAIN")
+            self.assertEqual(run.returncode, 0, run.stderr)
+            self.assertEqual(self.check_files(attempt), "all")
+
     def test_revert(self):
         self.everywhere(Revert())
+
+    def test_revert_of_a_large_file(self):
+        self.everywhere(RevertLarge())
 
     def test_tree(self):
         self.everywhere(Tree())
