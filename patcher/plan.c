@@ -327,6 +327,7 @@ static bool try_place(const struct image *image, const struct strings *strings,
         plan->place.insertion_size = 1;
     if (!edits_add_place(image, plan, error) || !edits_runs(image, plan, &runs, error))
         goto out;
+    size_t count = plan->edit_count;
     plan->record = image->strings.size + strings->size;
     plan->table_size = plan->record + undo_size(runs, plan->edit_count) + 1;
     done = true;
@@ -337,6 +338,10 @@ static bool try_place(const struct image *image, const struct strings *strings,
     plan->edit_count = fixed;
     if (!edits_add_place(image, plan, error))
         goto out;
+    if (plan->edit_count != count) {
+        error_set(error, PATCH_CHANGED_SINCE, "somebody else changed it meanwhile");
+        goto out;
+    }
     edits_sort(plan);
     done = *fits = encode_tail(image, strings, runs, plan, error);
 out:

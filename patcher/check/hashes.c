@@ -87,45 +87,20 @@ enum patch_verdict check_hash(const struct verify_subject *subject, char *detail
 /* --- DT_GNU_HASH -------------------------------------------------------------------------------
  */
 
-/* Its header, and where its parts begin, counted from the table's beginning. */
-struct gnu_table {
-    const struct image *image;
-    uint32_t buckets;
-    uint32_t base; /* first symbol that is hashed */
-    uint32_t filter_words;
-    uint32_t shift;
-    uint64_t bucket_start;
-    uint64_t chain_start;
-};
-
 static uint32_t gnu_word(const struct image *image, uint64_t at)
 {
     return (uint32_t)image_number(image, image->gnu_hash.offset + at, 4);
 }
 
-static struct gnu_table gnu_table_of(const struct image *image)
-{
-    struct gnu_table table = {
-        .image = image,
-        .buckets = gnu_word(image, 0),
-        .base = gnu_word(image, 4),
-        .filter_words = gnu_word(image, 8),
-        .shift = gnu_word(image, 12),
-    };
-
-    table.bucket_start = 16 + (uint64_t)table.filter_words * image->codec->word;
-    table.chain_start = table.bucket_start + (uint64_t)table.buckets * 4;
-    return table;
-}
-
 /* The loader looks here first: two bits of one word, chosen by the hash. */
-static bool passes_filter(const struct gnu_table *table, uint32_t hash)
+static bool passes_filter(const struct image *image, uint32_t hash)
 {
-    const struct image *image = table->image;
-    unsigned bits = (unsigned)image->codec->word * 8;
-    uint64_t place = 16 + (uint64_t)(hash / bits & (table->filter_words - 1)) * image->codec->word;
-    uint64_t word = image_number(image, image->gnu_hash.offset + place, image->codec->word);
-    uint32_t second = table->shift < 32 ? hash >> table->shift : 0;
+    const struct image_gnu_head *head = &image->gnu_head;
+    size_t width = image->codec->word;
+    unsigned bits = (unsigned)width * 8;
+    uint64_t place = head->filter_at + (uint64_t)(hash / bits & (head->words - 1)) * width;
+    uint64_t word = image_number(image, image->gnu_hash.offset + place, width);
+    uint32_t second = head->shift < 32 ? hash >> head->shift : 0;
 
     return (word >> hash % bits & word >> second % bits & 1) != 0;
 }
@@ -134,36 +109,36 @@ static bool passes_filter(const struct gnu_table *table, uint32_t hash)
  * What is undefined, as GNU ld hashes it in programs, is not to be found: it may stand in any
  * chain.
  */
-static enum patch_verdict check_hashed(const struct gnu_table *table, uint32_t symbol,
-                                       uint32_t bucket, uint32_t stored, char *detail)
+static enum patch_verdict check_hashed(const struct image *image, uint32_t symbol, uint32_t bucket,
+                                       uint32_t stored, char *detail)
 {
-    const char *name = image_symbol_name(table->image, symbol);
+    const char *name = image_symbol_name(image, symbol);
     uint32_t hash = name != NULL ? hash_gnu(name) : 0;
-    bool defined = must_be_found(table->image, symbol);
+    bool defined = must_be_found(image, symbol);
 
     if (name == NULL || ((stored ^ hash) & ~1u) != 0 ||
-        (defined && hash % table->buckets != bucket))
+        (defined && hash % image->gnu_head.buckets != bucket))
         return verify_fault(detail, ".gnu.hash: .dynsym[%u] %s is not found by its name", symbol,
                             name != NULL ? name : "");
-    if (defined && !passes_filter(table, hash))
+    if (defined && !passes_filter(image, hash))
         return verify_fault(detail, ".gnu.hash: the filter hides .dynsym[%u] %s", symbol, name);
     return PATCH_PASS;
 }
 
-static enum patch_verdict check_gnu_chain(const struct gnu_table *table, uint32_t bucket,
+static enum patch_verdict check_gnu_chain(const struct image *image, uint32_t bucket,
                                           uint8_t *found, char *detail)
 {
-    const struct image *image = table->image;
-    uint32_t symbol = gnu_word(image, table->bucket_start + (uint64_t)bucket * 4);
+    const struct image_gnu_head *head = &image->gnu_head;
+    uint32_t symbol = gnu_word(image, head->buckets_at + (uint64_t)bucket * 4);
     bool last = symbol == 0;
 
     for (; !last; symbol++) {
-        uint64_t place = table->chain_start + ((uint64_t)symbol - table->base) * 4;
-        if (symbol < table->base || place + 4 > image->gnu_hash.size ||
+        uint64_t place = head->hashes_at + ((uint64_t)symbol - head->first) * 4;
+        if (symbol < head->first || place + 4 > image->gnu_hash.size ||
             symbol >= image->symbol_count || found[symbol])
             return verify_fault(detail, ".gnu.hash: the chain of bucket %u is broken", bucket);
         uint32_t stored = gnu_word(image, place);
-        enum patch_verdict verdict = check_hashed(table, symbol, bucket, stored, detail);
+        enum patch_verdict verdict = check_hashed(image, symbol, bucket, stored, detail);
         if (verdict != PATCH_PASS)
             return verdict;
         found[symbol] = 1;
@@ -172,14 +147,12 @@ static enum patch_verdict check_gnu_chain(const struct gnu_table *table, uint32_
     return PATCH_PASS;
 }
 
-static enum patch_verdict check_gnu_chains(const struct gnu_table *table, uint8_t *found,
-                                           char *detail)
+static enum patch_verdict check_gnu_chains(const struct image *image, uint8_t *found, char *detail)
 {
-    const struct image *image = table->image;
     enum patch_verdict verdict = PATCH_PASS;
 
-    for (uint32_t b = 0; verdict == PATCH_PASS && b < table->buckets; b++)
-        verdict = check_gnu_chain(table, b, found, detail);
+    for (uint32_t b = 0; verdict == PATCH_PASS && b < image->gnu_head.buckets; b++)
+        verdict = check_gnu_chain(image, b, found, detail);
     for (uint32_t i = 1; verdict == PATCH_PASS && i < image->symbol_count; i++) {
         if (found[i] || !must_be_found(image, i))
             continue;
@@ -196,13 +169,13 @@ enum patch_verdict check_gnu_hash(const struct verify_subject *subject, char *de
 
     if (image->gnu_hash.size == 0)
         return verify_skip(detail, "no DT_GNU_HASH");
-    struct gnu_table table = gnu_table_of(image);
-    if (table.filter_words == 0 || (table.filter_words & (table.filter_words - 1)) != 0)
-        return verify_fault(detail, ".gnu.hash: a filter of %u words", table.filter_words);
+    uint32_t words = image->gnu_head.words;
+    if (words == 0 || (words & (words - 1)) != 0)
+        return verify_fault(detail, ".gnu.hash: a filter of %u words", words);
     uint8_t *found = calloc((size_t)image->symbol_count + 1, 1);
     if (found == NULL)
         return out_of_memory(detail);
-    enum patch_verdict verdict = check_gnu_chains(&table, found, detail);
+    enum patch_verdict verdict = check_gnu_chains(image, found, detail);
     free(found);
     return verdict;
 }

@@ -268,52 +268,33 @@ static bool check_hash(struct proof *proof)
 /* --- DT_GNU_HASH -------------------------------------------------------------------------------
  */
 
-enum { GNU_HEAD = 16 };
-
-/* The parts of the table, counted from its beginning. */
-struct gnu_parts {
-    uint32_t base;  /* first symbol that is hashed */
-    uint32_t words; /* of the filter */
-    uint32_t shift;
-    uint64_t chains;
-    uint64_t count; /* symbols that are hashed */
-};
-
 static uint64_t gnu_number(const struct image *image, uint64_t at, size_t width)
 {
     return image_number(image, image->gnu_hash.offset + at, width);
 }
 
-static struct gnu_parts gnu_parts_of(const struct image *image)
+/* How many symbols are hashed. */
+static uint64_t count_hashed(const struct image *image)
 {
-    struct gnu_parts parts = {
-        .base = (uint32_t)gnu_number(image, 4, 4),
-        .words = (uint32_t)gnu_number(image, 8, 4),
-        .shift = (uint32_t)gnu_number(image, 12, 4),
-    };
+    uint64_t hashes = (image->gnu_hash.size - image->gnu_head.hashes_at) / 4;
+    uint32_t first = image->gnu_head.first;
+    uint64_t symbols = first < image->symbol_count ? image->symbol_count - first : 0;
 
-    parts.chains =
-        GNU_HEAD + (uint64_t)parts.words * image->codec->word + gnu_number(image, 0, 4) * 4;
-    parts.count = (image->gnu_hash.size - parts.chains) / 4;
-    if (parts.base >= image->symbol_count)
-        parts.count = 0;
-    else if (parts.count > image->symbol_count - parts.base)
-        parts.count = image->symbol_count - parts.base;
-    return parts;
+    return hashes < symbols ? hashes : symbols;
 }
 
 /* The bits by which the filter lets a name pass. */
-static void add_bits(const struct image *image, const struct gnu_parts *parts, uint64_t *filter,
-                     uint32_t hash)
+static void add_bits(const struct image *image, uint64_t *filter, uint32_t hash)
 {
+    const struct image_gnu_head *head = &image->gnu_head;
     uint32_t bits = (uint32_t)image->codec->word * 8;
-    uint32_t second = parts->shift < 32 ? hash >> parts->shift : 0;
+    uint32_t second = head->shift < 32 ? hash >> head->shift : 0;
 
-    if (parts->words != 0)
-        filter[hash / bits % parts->words] |= 1ULL << hash % bits | 1ULL << second % bits;
+    if (head->words != 0)
+        filter[hash / bits % head->words] |= 1ULL << hash % bits | 1ULL << second % bits;
 }
 
-/* The bits of all names, by what became of them; parts->words numbers each. */
+/* The bits of all names, by what became of them; a number for each word of the filter. */
 struct filters {
     uint64_t *stayed;
     uint64_t *went;
@@ -321,23 +302,22 @@ struct filters {
 };
 
 /* The stored hash of a symbol changes with its name, and only its last bit does not. */
-static bool check_stored(struct proof *proof, const struct gnu_parts *parts, uint64_t index,
-                         const struct filters *filters)
+static bool check_stored(struct proof *proof, uint64_t index, const struct filters *filters)
 {
     const struct image *before = proof->before;
     const struct image *after = proof->after;
-    uint32_t symbol = parts->base + (uint32_t)index;
-    uint64_t was = gnu_number(before, parts->chains + index * 4, 4);
-    uint64_t is = gnu_number(after, parts->chains + index * 4, 4);
+    uint32_t symbol = before->gnu_head.first + (uint32_t)index;
+    uint64_t was = gnu_number(before, before->gnu_head.hashes_at + index * 4, 4);
+    uint64_t is = gnu_number(after, before->gnu_head.hashes_at + index * 4, 4);
     const char *old = image_symbol_name(before, symbol);
     const char *new = image_symbol_name(after, symbol);
 
     if (old == NULL || new == NULL)
         return proof_refute(proof, ".dynsym[%u]: its name lies behind .dynstr", symbol);
     bool renamed = strcmp(old, new) != 0;
-    add_bits(before, parts, renamed ? filters->went : filters->stayed, hash_gnu(old));
+    add_bits(before, renamed ? filters->went : filters->stayed, hash_gnu(old));
     if (renamed)
-        add_bits(after, parts, filters->came, hash_gnu(new));
+        add_bits(before, filters->came, hash_gnu(new));
     if (was == is)
         return true;
     proof->counts[PROOF_HASH]++;
@@ -346,14 +326,14 @@ static bool check_stored(struct proof *proof, const struct gnu_parts *parts, uin
 }
 
 /* A word of the filter may lose the bits of names that went and gains those of names that came. */
-static bool check_filter(struct proof *proof, const struct gnu_parts *parts,
-                         const struct filters *filters)
+static bool check_filter(struct proof *proof, const struct filters *filters)
 {
+    const struct image_gnu_head *head = &proof->before->gnu_head;
     size_t width = proof->before->codec->word;
 
-    for (uint32_t i = 0; i < parts->words; i++) {
-        uint64_t was = gnu_number(proof->before, GNU_HEAD + (uint64_t)i * width, width);
-        uint64_t is = gnu_number(proof->after, GNU_HEAD + (uint64_t)i * width, width);
+    for (uint32_t i = 0; i < head->words; i++) {
+        uint64_t was = gnu_number(proof->before, head->filter_at + (uint64_t)i * width, width);
+        uint64_t is = gnu_number(proof->after, head->filter_at + (uint64_t)i * width, width);
         uint64_t lost = filters->went[i] & ~filters->stayed[i];
         uint64_t should = (was & ~lost) | filters->came[i];
         if (is != should)
@@ -366,11 +346,15 @@ static bool check_filter(struct proof *proof, const struct gnu_parts *parts,
 }
 
 /* What stands in front of the filter and between it and the hashes. */
-static bool same_frame(struct proof *proof, const struct gnu_parts *parts)
+static bool same_frame(struct proof *proof)
 {
-    uint64_t filter_end = GNU_HEAD + (uint64_t)parts->words * proof->before->codec->word;
+    const struct image_gnu_head *was = &proof->before->gnu_head;
+    const struct image_gnu_head *is = &proof->after->gnu_head;
 
-    for (uint64_t at = 0; at < parts->chains; at += at == GNU_HEAD - 4 ? filter_end - at : 4)
+    if (was->buckets != is->buckets || was->first != is->first || was->words != is->words ||
+        was->shift != is->shift)
+        return proof_refute(proof, ".gnu.hash: it begins with other numbers than before");
+    for (uint64_t at = was->buckets_at; at < was->hashes_at; at += 4)
         if (gnu_number(proof->before, at, 4) != gnu_number(proof->after, at, 4))
             return proof_refute(proof, ".gnu.hash+0x%" PRIx64 ": another number than before", at);
     return true;
@@ -378,23 +362,24 @@ static bool same_frame(struct proof *proof, const struct gnu_parts *parts)
 
 static bool check_gnu_hash(struct proof *proof)
 {
-    struct patch_error error = {0};
+    size_t words = proof->before->gnu_head.words;
+    uint64_t count = count_hashed(proof->before);
 
     if (proof->before->gnu_hash.size == 0)
         return true;
-    struct gnu_parts parts = gnu_parts_of(proof->before);
-    if (!same_frame(proof, &parts))
+    if (!same_frame(proof))
         return false;
-    uint64_t *bits = calloc(3 * (size_t)parts.words + 1, sizeof(*bits));
+    uint64_t *bits = calloc(3 * words + 1, sizeof(*bits));
     if (bits == NULL) {
+        struct patch_error error = {0};
         error_memory(&error);
         return proof_failed(proof, &error);
     }
-    struct filters filters = {bits, bits + parts.words, bits + 2 * (size_t)parts.words};
+    struct filters filters = {bits, bits + words, bits + 2 * words};
     bool done = true;
-    for (uint64_t i = 0; done && i < parts.count; i++)
-        done = check_stored(proof, &parts, i, &filters);
-    done = done && check_filter(proof, &parts, &filters);
+    for (uint64_t i = 0; done && i < count; i++)
+        done = check_stored(proof, i, &filters);
+    done = done && check_filter(proof, &filters);
     free(bits);
     return done;
 }

@@ -11,41 +11,30 @@
 
 #include <stdlib.h>
 
-enum { HEAD = 16 };
-
 struct table {
     const struct image *image;
+    const struct image_gnu_head *head;
     uint32_t first;   /* hashed symbol */
     uint32_t end;     /* behind the last hashed symbol */
-    uint32_t words;   /* of the filter */
-    uint32_t shift;   /* for the second bit */
-    uint32_t width;   /* of a filter word, in bytes */
     uint64_t hashes;  /* place of the first hash in the file */
     uint64_t *before; /* the filter of the names as they are */
     uint64_t *after;  /* and as they will be */
 };
 
-static uint32_t word(const struct image *image, uint64_t at)
-{
-    return (uint32_t)image_number(image, image->gnu_hash.offset + at, 4);
-}
-
 static void open_table(const struct image *image, struct table *table)
 {
-    uint64_t hashes = HEAD + (uint64_t)word(image, 8) * image->codec->word + word(image, 0) * 4ULL;
-    uint64_t count = (image->gnu_hash.size - hashes) / 4;
+    const struct image_gnu_head *head = &image->gnu_head;
+    uint64_t count = (image->gnu_hash.size - head->hashes_at) / 4;
 
     table->image = image;
-    table->first = word(image, 4);
+    table->head = head;
+    table->first = head->first;
     table->end = image->symbol_count;
     if (table->first > table->end)
         table->first = table->end;
     if (count < table->end - table->first)
         table->end = table->first + (uint32_t)count;
-    table->words = word(image, 8);
-    table->shift = word(image, 12);
-    table->width = (uint32_t)image->codec->word;
-    table->hashes = image->gnu_hash.offset + hashes;
+    table->hashes = image->gnu_hash.offset + head->hashes_at;
 }
 
 /* Whether a renamed symbol is among the hashed ones at all. */
@@ -59,10 +48,11 @@ static bool is_concerned(const struct table *table, const char *const *names)
 
 static void set_bits(const struct table *table, uint64_t *filter, uint32_t hash)
 {
-    uint32_t bits = table->width * 8;
+    const struct image_gnu_head *head = table->head;
+    uint32_t bits = (uint32_t)table->image->codec->word * 8;
 
-    filter[hash / bits % table->words] |=
-        1ULL << hash % bits | 1ULL << (table->shift < 32 ? hash >> table->shift : 0) % bits;
+    filter[hash / bits % head->words] |=
+        1ULL << hash % bits | 1ULL << (head->shift < 32 ? hash >> head->shift : 0) % bits;
 }
 
 static bool edit_hashes(const struct table *table, const char *const *names, struct plan *plan,
@@ -77,7 +67,7 @@ static bool edit_hashes(const struct table *table, const char *const *names, str
             continue;
         uint32_t hash = hash_gnu(names[i] != NULL ? names[i] : old);
         uint64_t last = image_number(image, place, 4) & 1;
-        if (table->words != 0) {
+        if (table->head->words != 0) {
             set_bits(table, table->before, hash_gnu(old));
             set_bits(table, table->after, hash);
         }
@@ -92,12 +82,13 @@ static bool edit_hashes(const struct table *table, const char *const *names, str
 static bool edit_filter(const struct table *table, struct plan *plan, struct patch_error *error)
 {
     const struct image *image = table->image;
+    size_t width = image->codec->word;
 
-    for (uint32_t i = 0; i < table->words; i++) {
-        uint64_t place = image->gnu_hash.offset + HEAD + (uint64_t)i * table->width;
-        uint64_t old = image_number(image, place, table->width);
+    for (uint32_t i = 0; i < table->head->words; i++) {
+        uint64_t place = image->gnu_hash.offset + table->head->filter_at + (uint64_t)i * width;
+        uint64_t old = image_number(image, place, width);
         uint64_t new = (old & ~table->before[i]) | table->after[i];
-        if (new != old && !edits_add_number(image, plan, place, table->width, new, error))
+        if (new != old && !edits_add_number(image, plan, place, width, new, error))
             return false;
     }
     return true;
@@ -114,8 +105,8 @@ bool gnu_hash_rename(const struct image *image, const char *const *names, struct
     open_table(image, &table);
     if (!is_concerned(&table, names))
         return true;
-    table.before = calloc(table.words + 1ULL, sizeof(*table.before));
-    table.after = calloc(table.words + 1ULL, sizeof(*table.after));
+    table.before = calloc(table.head->words + 1ULL, sizeof(*table.before));
+    table.after = calloc(table.head->words + 1ULL, sizeof(*table.after));
     if (table.before == NULL || table.after == NULL)
         done = error_memory(error);
     done = done && edit_hashes(&table, names, plan, error) && edit_filter(&table, plan, error);

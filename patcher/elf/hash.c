@@ -40,7 +40,7 @@ bool hash_load(const struct image *image, struct hash_table *table, struct patch
     table->words = calloc(count, sizeof(*table->words));
     if (table->words == NULL)
         return error_memory(error);
-    for (size_t i = 0; i < count; i++) {
+    for (size_t i = 2; i < count; i++) {
         uint64_t value = image_number(image, image->hash.offset + i * entry, entry);
         if (value > UINT32_MAX) {
             hash_finish(table);
@@ -50,8 +50,8 @@ bool hash_load(const struct image *image, struct hash_table *table, struct patch
         }
         table->words[i] = (uint32_t)value;
     }
-    table->buckets = table->words[0];
-    table->chains = table->words[1];
+    table->buckets = table->words[0] = image->hash_buckets;
+    table->chains = table->words[1] = image->hash_chains;
     return true;
 }
 

@@ -286,29 +286,39 @@ out:
     return done;
 }
 
-/* libelf looks at these three places of the file and at no other. */
-static bool read_headers(struct image *image, struct patch_error *error)
+/* With the header and all program headers loaded. Section 0 is looked at by libelf too, so it stays
+ * loaded from the first look on. */
+static bool read_tables(struct image *image, struct patch_error *error)
 {
-    const Elf64_Ehdr *h = &image->header;
-    const size_t *sizes = image->codec->sizes;
-    size_t sections;
+    uint64_t place = image->header.e_shoff;
+    uint64_t first = place != 0 ? image->codec->sizes[CODEC_SECTION] : 0;
+    size_t count;
     bool done = false;
 
-    if (!count_sections(image, &sections, error))
+    if (!image_load(image, place, first, error))
         return false;
-    struct {
-        uint64_t offset;
-        uint64_t size;
-    } parts[] = {{0, sizes[CODEC_HEADER]},
-                 {h->e_phoff, (uint64_t)h->e_phnum * sizes[CODEC_SEGMENT]},
-                 {h->e_shoff, (uint64_t)sections * sizes[CODEC_SECTION]}};
-    size_t loaded = 0;
-    while (loaded < 3 && image_load(image, parts[loaded].offset, parts[loaded].size, error))
-        loaded++;
-    if (loaded == 3)
-        done = read_by_libelf(image, sections, error);
-    while (loaded-- > 0)
-        image_release(image, parts[loaded].offset, parts[loaded].size);
+    if (count_sections(image, &count, error)) {
+        uint64_t size = (uint64_t)count * image->codec->sizes[CODEC_SECTION];
+        done = image_load(image, place, size, error);
+        if (done) {
+            done = read_by_libelf(image, count, error);
+            image_release(image, place, size);
+        }
+    }
+    image_release(image, place, first);
+    return done;
+}
+
+/* libelf looks at the header, which is loaded, and at the two tables, and nowhere else. */
+static bool read_headers(struct image *image, struct patch_error *error)
+{
+    uint64_t place = image->header.e_phoff;
+    uint64_t size = (uint64_t)image->header.e_phnum * image->codec->sizes[CODEC_SEGMENT];
+
+    if (!image_load(image, place, size, error))
+        return false;
+    bool done = read_tables(image, error);
+    image_release(image, place, size);
     return done;
 }
 
@@ -381,17 +391,17 @@ static bool check_segments(const struct image *image, struct patch_error *error)
 
 static bool parse(struct image *image, struct patch_error *error)
 {
-    enum { BEGINNING = 64 }; /* enough to say what else the file may be */
-    uint64_t beginning = image->size < BEGINNING ? image->size : BEGINNING;
+    /* Enough to say what else the file may be. */
+    uint64_t beginning = image->size < sizeof(Elf64_Ehdr) ? image->size : sizeof(Elf64_Ehdr);
 
     if (!image_load(image, 0, beginning, error))
         return false;
     bool done = check_kind(image->bytes, image->size, error) && read_header(image, error) &&
-                check_identity(image, error);
+                check_identity(image, error) && check_header_sizes(image, error) &&
+                check_header_bounds(image, error) && read_headers(image, error);
     image_release(image, 0, beginning);
-    return done && check_header_sizes(image, error) && check_header_bounds(image, error) &&
-           read_headers(image, error) && check_segments(image, error) &&
-           tables_find(image, error) && image_sound(image, error);
+    return done && check_segments(image, error) && tables_find(image, error) &&
+           image_sound(image, error);
 }
 
 bool image_parse(const uint8_t *bytes, uint64_t size, struct image **out, struct patch_error *error)

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT
  *
  * One ELF file, validated: every offset, count and length that the other modules use was
- * checked here against the size of the file. Tables are found by PT_DYNAMIC, as the loader finds
- * them; section headers are a help and may be missing. The only user of libelf.
+ * checked here against the size of the file, and is kept: what is read again may be another file
+ * by then. Tables are found by PT_DYNAMIC, as the loader finds them; section headers are a help and
+ * may be missing. The only user of libelf.
  */
 #ifndef PATCHER_IMAGE_H
 #define PATCHER_IMAGE_H
@@ -19,6 +20,17 @@ struct image_table {
     uint64_t offset;
     uint64_t address;
     uint64_t size;
+};
+
+/* What DT_GNU_HASH begins with: four numbers; a filter, buckets and hashes follow. */
+struct image_gnu_head {
+    uint32_t buckets;
+    uint32_t first;     /* symbol that is hashed */
+    uint32_t words;     /* of the filter, an address each */
+    uint32_t shift;     /* of a hash, for the filter's second bit */
+    uint64_t filter_at; /* from here on from the beginning of the table, in bytes */
+    uint64_t buckets_at;
+    uint64_t hashes_at;
 };
 
 enum image_relocations {
@@ -57,7 +69,10 @@ struct image {
     uint32_t symbol_count;
     struct image_table versions; /* .gnu.version, one Elf64_Half a symbol */
     struct image_table hash;
+    uint32_t hash_buckets;
+    uint32_t hash_chains;
     struct image_table gnu_hash;
+    struct image_gnu_head gnu_head;
     struct image_table relocations[IMAGE_RELOCATION_TABLES];
     bool plt_addends; /* relocations[IMAGE_PLT] are Elf64_Rela */
 };
@@ -81,15 +96,16 @@ PATCH_MUST_CHECK bool image_load(const struct image *image, uint64_t offset, uin
                                  struct patch_error *error);
 void image_release(const struct image *image, uint64_t offset, uint64_t size);
 
-/* Bytes, which must lie inside the file, where they are in memory anyway; NULL when they are not. */
+/* Bytes, which must lie inside the file, where they are in memory anyway; NULL when they are not.
+ */
 const uint8_t *image_in_memory(const struct image *image, uint64_t offset, uint64_t size);
 
 /* Puts them to `to`, to look at once. */
 PATCH_MUST_CHECK bool image_read_bytes(const struct image *image, uint64_t offset, uint64_t size,
                                        uint8_t *to, struct patch_error *error);
 
-/* Loads all dynamic tables that struct image names, once and for all; for who follows chains through
- * them by pointer. They may be large. */
+/* Loads all dynamic tables that struct image names, once and for all; for who follows chains
+ * through them by pointer. They may be large. */
 PATCH_MUST_CHECK bool image_load_tables(const struct image *image, struct patch_error *error);
 
 /* False when a function without an error of its own could not read what it was asked for, because

@@ -189,7 +189,9 @@ static bool locate_hash(struct image *image, uint32_t *count, struct patch_error
                             "%" PRIu64 " buckets, %" PRIu64 " symbols", buckets, chains);
     if (!locate(image, DT_HASH, ".hash", (2 + buckets + chains) * entry, hash, error))
         return false;
-    *count = (uint32_t)chains;
+    image->hash_buckets = (uint32_t)buckets;
+    image->hash_chains = (uint32_t)chains;
+    *count = image->hash_chains;
     return true;
 }
 
@@ -210,36 +212,55 @@ static bool walk_chain(const struct image *image, uint64_t chains, uint64_t inde
     return true;
 }
 
-/* Layout: nbuckets, first hashed symbol, bloom words, shift; bloom (an address each); buckets;
- * chains.
- */
+static void read_gnu_head(struct image *image)
+{
+    enum { SIZE = 4 * sizeof(uint32_t) };
+    struct image_gnu_head *head = &image->gnu_head;
+    uint64_t place = image->gnu_hash.offset;
+
+    head->buckets = word_at(image, place);
+    head->first = word_at(image, place + 4);
+    head->words = word_at(image, place + 8);
+    head->shift = word_at(image, place + 12);
+    head->filter_at = SIZE;
+    head->buckets_at = SIZE + (uint64_t)head->words * image->codec->word;
+    head->hashes_at = head->buckets_at + head->buckets * 4ULL;
+}
+
+/* The symbol in the last chain that begins in a bucket; 0: no bucket has one. */
+static uint32_t last_bucket(const struct image *image)
+{
+    const struct image_gnu_head *head = &image->gnu_head;
+    uint32_t last = 0;
+
+    for (uint64_t at = head->buckets_at; at < head->hashes_at; at += 4) {
+        uint32_t symbol = word_at(image, image->gnu_hash.offset + at);
+        last = symbol > last ? symbol : last;
+    }
+    return last;
+}
+
 static bool locate_gnu_hash(struct image *image, uint32_t *count, struct patch_error *error)
 {
     struct image_table *hash = &image->gnu_hash;
+    const struct image_gnu_head *head = &image->gnu_head;
+    uint64_t end = 0;
 
     if (!locate(image, DT_GNU_HASH, ".gnu.hash", 16, hash, error) || hash->size == 0)
         return hash->size == 0 && image_dynamic(image, DT_GNU_HASH) == NULL;
-    uint64_t buckets = word_at(image, hash->offset);
-    uint64_t base = word_at(image, hash->offset + 4);
-    uint64_t head = 16 + (uint64_t)word_at(image, hash->offset + 8) * image->codec->word;
-    uint64_t size = head + buckets * 4;
-    if (!locate(image, DT_GNU_HASH, ".gnu.hash", size, hash, error))
+    read_gnu_head(image);
+    if (!locate(image, DT_GNU_HASH, ".gnu.hash", head->hashes_at, hash, error))
         return false;
-    uint64_t last = 0;
-    for (uint64_t i = 0; i < buckets; i++) {
-        uint32_t first = word_at(image, hash->offset + head + i * 4);
-        last = first > last ? first : last;
-    }
-    uint64_t end = 0;
-    if (last != 0) {
-        if (last < base)
-            return error_set_at(error, PATCH_MALFORMED, ".gnu.hash", hash->offset,
-                                "a bucket begins before the first hashed symbol");
-        if (!walk_chain(image, hash->address + size, last, base, &end, error))
-            return false;
-        if (!locate(image, DT_GNU_HASH, ".gnu.hash", size + (end - base) * 4, hash, error))
-            return false;
-    }
+    uint32_t last = last_bucket(image);
+    if (last == 0)
+        return true;
+    if (last < head->first)
+        return error_set_at(error, PATCH_MALFORMED, ".gnu.hash", hash->offset,
+                            "a bucket begins before the first hashed symbol");
+    if (!walk_chain(image, hash->address + head->hashes_at, last, head->first, &end, error) ||
+        !locate(image, DT_GNU_HASH, ".gnu.hash", head->hashes_at + (end - head->first) * 4, hash,
+                error))
+        return false;
     if (end > *count)
         *count = (uint32_t)end;
     return true;

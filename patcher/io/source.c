@@ -394,6 +394,16 @@ static void fill_somehow(struct source *source, size_t block)
         show_zeros(source, block);
 }
 
+/* The string had an end when it was checked. */
+static void end_string(struct source *source, uint64_t last)
+{
+    struct patch_error failure = {0};
+
+    error_set_at(&failure, PATCH_CHANGED_SINCE, "", last, "somebody else changed it meanwhile");
+    note_failure(source, &failure);
+    source->bytes[last] = '\0';
+}
+
 void source_keep_string(struct source *source, uint64_t offset, uint64_t end)
 {
     while (offset < end) {
@@ -407,6 +417,7 @@ void source_keep_string(struct source *source, uint64_t offset, uint64_t end)
             return;
         offset = next;
     }
+    end_string(source, end - 1);
 }
 
 bool source_sound(const struct source *source, struct patch_error *error)

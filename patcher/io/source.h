@@ -20,8 +20,8 @@ void source_destroy(struct source *source); /* accepts NULL */
 /* Where the file begins in memory. */
 const uint8_t *source_bytes(const struct source *source);
 
-/* Reads the same bytes, a record as by a glance. Only one thread may use it and the source at a time.
- * Borrowed, good as long as the source. */
+/* Reads the same bytes, a record as by a glance. Only one thread may use it and the source at a
+ * time. Borrowed, good as long as the source. */
 const struct reader *source_reader(const struct source *source);
 
 /* Makes a range, which must lie inside the file, readable until it is released as often as it was
@@ -38,8 +38,8 @@ void source_release(struct source *source, uint64_t offset, uint64_t size);
 enum { SOURCE_RECORD = 4096 };
 const uint8_t *source_glance(struct source *source, uint64_t offset, uint64_t size);
 
-/* A range as above where it is in memory or, as of a small file, may stay there; NULL when it is not
- * or cannot be read. */
+/* A range as above where it is in memory or, as of a small file, may stay there; NULL when it is
+ * not or cannot be read. */
 const uint8_t *source_memory(struct source *source, uint64_t offset, uint64_t size);
 
 /* Copies it, for who does not ask for it again. */
@@ -47,7 +47,7 @@ PATCH_MUST_CHECK bool source_copy(struct source *source, uint64_t offset, uint64
                                   struct patch_error *error);
 
 /* Keeps the string at `offset`, which ends before `end`: at its NUL, or where the file does. Fails
- * as a glance does. */
+ * as a glance does; when the NUL is not there any more it ends at the last byte. */
 void source_keep_string(struct source *source, uint64_t offset, uint64_t end);
 
 /* False when any read failed. */

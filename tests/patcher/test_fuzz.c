@@ -8,6 +8,7 @@
 #include "error.h"
 #include "fixture.h"
 #include "io/in_memory.h"
+#include "io/reader.h"
 #include "scan/findings.h"
 
 #include <stdlib.h>
@@ -54,7 +55,7 @@ static uint64_t pick_place(struct fixture *f, const struct image *sound)
     return number((uint32_t)f->size);
 }
 
-static void mutate(struct fixture *f, const struct image *sound)
+static void mutate_bytes(struct fixture *f, const struct image *sound)
 {
     static const uint8_t values[] = {0, 1, 0x7f, 0x80, 0xff, 0xfe, 0x10, 0x40};
     uint32_t changes = 1 + number(4);
@@ -74,6 +75,11 @@ static void mutate(struct fixture *f, const struct image *sound)
             memset(f->bytes + place, values[number(sizeof(values))],
                    f->size - place < 8 ? f->size - place : 8);
     }
+}
+
+static void mutate(struct fixture *f, const struct image *sound)
+{
+    mutate_bytes(f, sound);
     if (number(40) == 0)
         f->size = number((uint32_t)f->size + 1);
 }
@@ -225,6 +231,119 @@ START_TEST(mutated_patched_libraries_never_crash)
 }
 END_TEST
 
+/* --- files that change -------------------------------------------------------------------------
+ */
+
+/* What a file has behind its content, so that it does not stay in memory as a small one does, and
+ * that glances go round all buffers of a source (see io/source.c). */
+enum { STRIDE = 1 << 14, STRIDES = 32, BEHIND = (1 << 20) + STRIDES * STRIDE };
+
+/* A file that somebody else writes to while it is read. */
+struct changing {
+    struct fixture file;
+    const struct image *sound;
+    struct image *image;
+    struct reader reader;
+};
+
+/* Every third time the file is another one from here on, and nothing is remembered of what it was
+ * but by who keeps it. */
+static void change(struct changing *changing)
+{
+    uint64_t end = changing->file.size;
+
+    if (number(3) != 0)
+        return;
+    mutate_bytes(&changing->file, changing->sound);
+    for (uint64_t i = 1; i <= STRIDES; i++)
+        (void)image_number(changing->image, end - i * STRIDE, 1);
+}
+
+/* Whether it could be patched. */
+static bool patch_changing(struct changing *changing, const struct patch_options *options,
+                           const struct imports *imports)
+{
+    struct plan plan;
+    uint8_t *bytes;
+    uint64_t size;
+
+    change(changing);
+    if (plan_make(changing->image, imports, options, &plan, NULL) != PATCH_READY)
+        return false;
+    change(changing);
+    bool done = in_memory_patch(changing->image, options, &plan, &bytes, &size, NULL);
+    if (done)
+        free(bytes);
+    plan_finish(&plan);
+    return done;
+}
+
+/* How far it got, as run(). */
+static int run_changing(struct changing *changing)
+{
+    struct patch_options options = fixture_options;
+    struct imports imports;
+    struct undo undo;
+    uint8_t *bytes;
+    uint64_t size;
+    int reached = 1;
+
+    options.allow_overlay = true;
+    if (!image_open_reader(&changing->reader, &changing->image, NULL))
+        return 0;
+    change(changing);
+    bool recorded = undo_find(changing->image, &undo);
+    change(changing);
+    if (recorded && in_memory_restore(changing->image, &undo, &bytes, &size, NULL))
+        free(bytes);
+    change(changing);
+    (void)is_sound(changing->image);
+    change(changing);
+    if (imports_collect(changing->image, &options, &imports, NULL)) {
+        change(changing);
+        find(changing->image);
+        reached += patch_changing(changing, &options, &imports);
+        imports_finish(&imports);
+    }
+    image_destroy(changing->image);
+    return reached;
+}
+
+static void fuzz_changing(const struct fixture *source, uint64_t seed)
+{
+    struct changing changing = {.file = {calloc(1, source->size + BEHIND), source->size + BEHIND},
+                                .sound = fixture_parse(source)};
+    time_t start = time(NULL);
+    size_t reached[3] = {0};
+
+    state = seed;
+    changing.reader = reader_of_memory(changing.file.bytes, changing.file.size);
+    for (int i = 0; i < ROUNDS && time(NULL) - start < BUDGET_SECONDS / 2; i++) {
+        memcpy(changing.file.bytes, source->bytes, source->size);
+        reached[run_changing(&changing)]++;
+    }
+    ck_assert_uint_eq(reached[0], 0); /* it changes later than it is opened */
+    ck_assert_uint_gt(reached[1], 0);
+    image_destroy((struct image *)(uintptr_t)changing.sound);
+    fixture_finish(&changing.file);
+}
+
+START_TEST(libraries_that_change_while_they_are_read_never_crash)
+{
+    struct fixture original, patched;
+
+    fixture_load(&original, "libboth_hashes.so");
+    fixture_patch(&original, &fixture_options, &patched);
+    fuzz_changing(&original, 2862933555777941757ULL);
+    fuzz_changing(&patched, 3037000493ULL);
+    fixture_finish(&original);
+    fixture_finish(&patched);
+}
+END_TEST
+
+/* --- other machines ----------------------------------------------------------------------------
+ */
+
 /* Of other machines: both classes, both orders, entries of DT_HASH of both sizes. */
 static const char *const machines[] = {
     "libarm_sysv_hash.so",     "libi386_extension.so",  "libppc_extension.so",
@@ -263,6 +382,7 @@ int main(int argc, char **argv)
         mutated_libraries_never_crash,
         mutated_libraries_without_section_headers_never_crash,
         mutated_patched_libraries_never_crash,
+        libraries_that_change_while_they_are_read_never_crash,
     };
     if (argc > 1 && strcmp(argv[1], "machines") == 0)
         return run_machines();
