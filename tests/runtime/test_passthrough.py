@@ -30,11 +30,11 @@ NORMAL = [(re.compile(pattern), by) for pattern, by in [
     (r"\d{3,}", "N"),
 ]]
 
-# What memory and other threads need; printing; what fill() finds room for; and what comes whenever
-# it comes.
+# What memory and other threads need; printing; what fill() finds room for and await_arrival() looks
+# at; and what comes whenever it comes.
 BESIDES = re.compile(r"brk|mmap|munmap|mprotect|madvise|getrandom|futex|clone3|set_robust|rseq|"
                      r"rt_sigprocmask\(SIG_BLOCK, ~|write\(1,|newfstatat\(1,|"
-                     r'write\(\d+, "\\0|clock_nanosleep\(CLOCK_REALTIME, 0|'
+                     r'write\(\d+, "\\0|clock_nanosleep\(CLOCK_REALTIME, 0|ioctl\(\d+, TIOCOUTQ|'
                      r"--- (SIGCHLD|SIGCONT|SIGSTOP|stopped)|restart_syscall")
 
 # Shown as numbers: the kernel looks behind these pointers, or does not.
