@@ -7,6 +7,7 @@
  * constructor runs.
  */
 #include "hook_groups.h"
+#include "list_text.h"
 #include "loaded.h"
 
 #include <dlfcn.h>
@@ -43,21 +44,6 @@ static struct {
     bool tells;
 } wanted;
 
-static bool list_has(const char *list, char separator, const char *word)
-{
-    size_t length = strlen(word);
-
-    for (;;) {
-        const char *end = strchrnul(list, separator);
-
-        if ((size_t)(end - list) == length && memcmp(list, word, length) == 0)
-            return true;
-        if (*end == '\0')
-            return false;
-        list = end + 1;
-    }
-}
-
 static int compare_names(const void *a, const void *b)
 {
     return strcmp(*(const char *const *)a, *(const char *const *)b);
@@ -66,7 +52,7 @@ static int compare_names(const void *a, const void *b)
 static void choose_hooks(const char *list)
 {
     for (size_t i = 0; i < ROW_COUNT; i++)
-        if (list_has(list, ',', rows[i].group) || list_has(list, ',', rows[i].name))
+        if (list_text_has(list, ',', rows[i].group) || list_text_has(list, ',', rows[i].name))
             wanted.names[wanted.count++] = rows[i].name;
     qsort(wanted.names, wanted.count, sizeof wanted.names[0], compare_names);
 }
@@ -121,8 +107,9 @@ static bool is_wanted_library(const struct loaded *object, const char *path)
 
     if (loaded_is_ground(file) || loaded_is_ground(soname) || strcmp(path, wanted.runtime) == 0)
         return false;
-    return wanted.libraries == NULL || list_has(wanted.libraries, ':', path) ||
-           list_has(wanted.libraries, ':', file) || list_has(wanted.libraries, ':', soname);
+    return wanted.libraries == NULL || list_text_has(wanted.libraries, ':', path) ||
+           list_text_has(wanted.libraries, ':', file) ||
+           list_text_has(wanted.libraries, ':', soname);
 }
 
 /* --- read-only pages -------------------------------------------------------------------------- */

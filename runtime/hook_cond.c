@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
  * Hooks of condition variables. Flows of hubs wait in the lot, threads in libc; a signal goes to
- * both. For signals by code that is not patched a wait ends spuriously now and then, as POSIX
- * allows, less and less often as long as nothing happens.
+ * both. Where there may be signals by code that is not patched a wait ends spuriously now and then,
+ * as POSIX allows, less and less often as long as nothing happens.
  */
 #include "cond.h"
 
@@ -35,11 +35,26 @@ static _Atomic float *patience_of(struct hub *hub, const pthread_cond_t *cond)
     return &patiences[key * 0x9e3779b97f4a7c15 >> 55];
 }
 
+/* Other processes may signal it. libc keeps that of the attributes in this bit since 2.25. */
+static bool is_of_processes(const pthread_cond_t *cond)
+{
+    return (__atomic_load_n(&cond->__data.__wrefs, __ATOMIC_RELAXED) & 1) != 0;
+}
+
+/* Whether each signal is told here. */
+static bool is_heard(const pthread_cond_t *cond)
+{
+    return atomic_load_explicit(&lot_only_wakes, memory_order_relaxed) ||
+           (atomic_load_explicit(&lot_hears_signals, memory_order_relaxed) &&
+            !is_of_processes(cond));
+}
+
 /* The more wait, the less often each. */
-static double patience_read(_Atomic float *cell)
+static double patience_read(_Atomic float *cell, const pthread_cond_t *cond)
 {
     double patience = (double)atomic_load_explicit(cell, memory_order_relaxed);
-    if (atomic_load_explicit(&lot_only_wakes, memory_order_relaxed))
+
+    if (is_heard(cond))
         return (double)INFINITY;
     return until_last(until_last(patience, (double)patience_least), lot_crowd(patience_each));
 }
@@ -88,7 +103,7 @@ static struct ended sleep_unlocked(struct hub *hub, struct lot_wait *w, const pt
     double limit = hub_now() + until_left(&until);
     struct ended ended = {WAKE_NONE, 0, false};
 
-    ended.cause = lot_park(w, until_first(limit, lot_look_time(patience_read(patience))));
+    ended.cause = lot_park(w, until_first(limit, lot_look_time(patience_read(patience, cond))));
     if (ended.cause == WAKE_FAILED)
         ended.error = errno;
     ended.woken = lot_leave(w);

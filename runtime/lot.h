@@ -108,6 +108,9 @@ void lot_wake_from_handler(const void *object);
 /* Everywhere, not woken yet. */
 extern atomic_size_t lot_sleepers;
 
+/* No code of the process calls what signals condition variables in libc. */
+extern atomic_bool lot_hears_signals;
+
 /* Tests set it: nobody looks by itself any more, so that a wake that does not come is missed. */
 extern atomic_bool lot_only_wakes;
 

@@ -26,7 +26,7 @@ static const double shortest = 0.001, longest = 0.064, seldom = 0.1, each = 1e-4
 /* Between looks at what is about to be released. */
 static const double soon = 5e-5;
 
-atomic_bool lot_only_wakes;
+atomic_bool lot_only_wakes, lot_hears_signals;
 
 static double crowd(double seconds, const atomic_size_t *count)
 {

@@ -4,6 +4,8 @@
  * before main() begins, and that the programs it starts are as if there were no greenify.
  */
 #include "hub.h"
+#include "list_text.h"
+#include "lot.h"
 #include "own.h"
 
 #include <errno.h>
@@ -107,11 +109,25 @@ static void leave_no_trace(void)
         unsetenv(settings[i]);
 }
 
+/* Programs have been seen that take each end of a wait for a condition variable for a signal. */
+static bool redirects_all_signals(void)
+{
+    static const char *const functions[] = {"pthread_cond_signal", "pthread_cond_broadcast",
+                                            "cnd_signal", "cnd_broadcast"};
+    const char *hooks = secure_getenv("GREEN_RUN_HOOKS");
+    bool all = hooks != NULL && secure_getenv("GREEN_RUN_LIBRARIES") == NULL;
+
+    for (size_t i = 0; i < sizeof functions / sizeof functions[0]; i++)
+        all = all && list_text_has(hooks, ',', functions[i]);
+    return all;
+}
+
 __attribute__((constructor)) static void begin(void)
 {
     int saved = errno;
     bool wants_hub = secure_getenv("GREEN_RUN_HUB") != NULL;
 
+    atomic_store(&lot_hears_signals, redirects_all_signals());
     if (secure_getenv("GREEN_RUN_ALONE") != NULL)
         leave_no_trace();
     if (wants_hub) {

@@ -6,9 +6,12 @@
 #include "green.h"
 
 #include <dlfcn.h>
+#include <errno.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
 static const char *path;
@@ -93,6 +96,37 @@ static void load_apart(void)
     printf("apart: %s\n", library != NULL ? "loaded" : dlerror());
 }
 
+static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
+static pthread_cond_t condition = PTHREAD_COND_INITIALIZER;
+
+static void *signal_condition(void *unused)
+{
+    usleep(10000);
+    pthread_mutex_lock(&mutex);
+    pthread_cond_signal(&condition);
+    pthread_mutex_unlock(&mutex);
+    return unused;
+}
+
+/* How often a wait ends by itself, and whether one ends by a thread's signal. */
+static void wait_for_condition(void)
+{
+    struct timespec until;
+    pthread_t thread;
+    int ends = 0;
+
+    clock_gettime(CLOCK_REALTIME, &until);
+    until.tv_sec++;
+    pthread_mutex_lock(&mutex);
+    while (pthread_cond_timedwait(&condition, &mutex, &until) != ETIMEDOUT)
+        ends++;
+    printf("%d ends without a signal\n", ends);
+    if (pthread_create(&thread, NULL, signal_condition, NULL) == 0 &&
+        pthread_cond_wait(&condition, &mutex) == 0 && pthread_join(thread, NULL) == 0)
+        printf("signalled\n");
+    pthread_mutex_unlock(&mutex);
+}
+
 int main(int argc, char **argv)
 {
     green_t *loads;
@@ -104,6 +138,8 @@ int main(int argc, char **argv)
         load_often();
     } else if (argc > 1 && strcmp(argv[1], "apart") == 0) {
         load_apart();
+    } else if (argc > 1 && strcmp(argv[1], "condition") == 0) {
+        wait_for_condition();
     } else {
         green_spawn(tick, NULL);
         loads = green_spawn(load_and_call, NULL);

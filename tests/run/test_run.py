@@ -214,6 +214,11 @@ print(select.select([a], [], [], 5)[0] == [a], os.waitstatus_to_exitcode(os.wait
 """)
         self.assertEqual((done.stdout, done.stderr), ("True 6\n", ""))
 
+    def test_no_wait_for_a_condition_ends_by_itself(self):
+        for hooks in ("sync,time", "sync,time,thread"):
+            done = run("--hub", "--hooks", hooks, PROGRAM, "condition")
+            self.assertEqual(done.stdout, "0 ends without a signal\nsignalled\n")
+
     def test_a_wait_that_nothing_ends_is_ended_by_a_signal(self):
         program = subprocess.Popen([GREENIFY, "run", "--hub", "/usr/bin/python3", "-c",
                                     "import select; print(flush=True); select.select([],[],[])"],
