@@ -10,6 +10,7 @@
 
 #include <inttypes.h>
 #include <limits.h>
+#include <stdio.h>
 
 static const char *nothing(const struct patch_report *facts)
 {
@@ -24,12 +25,16 @@ static void describe(const struct report *report, const struct settings *setting
     size_t fewer = facts->redirected - facts->remaining;
     char name[2 * PATH_MAX + 8];
     char text[REWRITING_WARNING];
+    char again[64] = ""; /* of what only got a run path, no function was redirected */
 
-    report_line(report, "%s: %s %s (%zu function%s of libc called again; %" PRIu64 " bytes)",
+    if (fewer > 0)
+        snprintf(again, sizeof(again), "%zu function%s of libc called again; ", fewer,
+                 plural(fewer));
+    report_line(report, "%s: %s %s (%s%" PRIu64 " bytes)",
                 rewriting_name(file, name, sizeof(name)),
                 facts->remaining > 0 ? "state before the last patch" : "original",
-                file->state == TRANSACTION_WRITTEN ? "restored" : "would be restored", fewer,
-                plural(fewer), facts->size_after);
+                file->state == TRANSACTION_WRITTEN ? "restored" : "would be restored", again,
+                facts->size_after);
     if (rewriting_warning(facts, text, sizeof(text)) != NULL && settings->verbosity >= 0)
         message(file->target, "warning: %s", text);
     for (size_t i = 0; i < facts->redirected; i++)

@@ -202,9 +202,14 @@ class Patch(Deps):
         module = self.chain()
         self.greenify("--deps", "-d", self.out, "--runtime", RUNTIME_NAME, "--runtime-file",
                       RUNTIME / "libgreen.so.1", module)
-        self.greenify("revert", "--deps", self.out / "module.so", env=environment())
+        run = self.greenify("revert", "--deps", self.out / "module.so", env=environment())
+        self.assertIn("liblast.so.1: original restored (1 function of libc", run.stdout)
         for name in ("module.so", "libmiddle.so.1", "liblast.so.1"):
             self.assertEqual(sha256(self.out / name), sha256(self.source / name))
+        # It got a run path and nothing else.
+        run = self.greenify("revert", self.out / "libgreen.so.1")
+        self.assertRegex(run.stdout, r"libgreen\.so\.1: original restored \(\d+ bytes\)\n")
+        self.assertEqual(sha256(self.out / "libgreen.so.1"), sha256(RUNTIME / "libgreen.so.1"))
 
     def test_run_path_survives_a_second_patch(self):
         code = "#include <unistd.h>\n" + CALLING.format("module", "last") + HOOKED.format("here") \
