@@ -112,7 +112,7 @@ bool undo_seal(const struct reader *patched, uint64_t place, const struct sum *o
 
     if (!patched->read(patched, place, &header, sizeof(header), error))
         return false;
-    if (!undo_makes_sense(&header, patched->size - place))
+    if (!undo_makes_sense(&header, patched->size - place) || header.patched_size != patched->size)
         return undo_report_record(place, error);
     uint8_t *record = malloc(header.size);
     if (record == NULL)

@@ -5,6 +5,7 @@
 #include "error.h"
 #include "fixture.h"
 #include "io/in_memory.h"
+#include "undo_private.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -116,6 +117,29 @@ START_TEST(a_record_is_not_followed_beyond_the_end)
     ck_assert(!undo_recipe(image, &undo, &recipe, &error));
     ck_assert_int_eq(error.code, PATCH_CHANGED_SINCE);
     image_destroy(image);
+    fixture_finish(&original);
+    fixture_finish(&patched);
+}
+END_TEST
+
+/* Its checksums would be over bytes that there are not. */
+START_TEST(a_record_of_a_longer_file_is_not_sealed)
+{
+    struct fixture original, patched;
+    struct undo_header header;
+    struct undo undo;
+
+    fixture_load(&original, "liblazy.so");
+    fixture_patch(&original, &fixture_options, &patched);
+    struct image *image = fixture_parse(&patched);
+    ck_assert(undo_find(image, &undo));
+    image_destroy(image);
+    ck_assert(in_memory_seal(patched.bytes, patched.size, undo.offset));
+    memcpy(&header, patched.bytes + undo.offset, sizeof(header));
+    header.original_size++;
+    header.patched_size++;
+    memcpy(patched.bytes + undo.offset, &header, sizeof(header));
+    ck_assert(!in_memory_seal(patched.bytes, patched.size, undo.offset));
     fixture_finish(&original);
     fixture_finish(&patched);
 }
@@ -260,6 +284,7 @@ int main(void)
         an_edit_anywhere_afterwards_is_noticed_and_placed,
         another_size_afterwards_is_noticed_with_both_sizes,
         a_record_is_not_followed_beyond_the_end,
+        a_record_of_a_longer_file_is_not_sealed,
         a_file_that_was_never_patched_has_no_record,
         no_record_makes_the_patcher_leave_its_buffers,
         a_record_of_the_first_version_leads_back_too,
