@@ -9,6 +9,7 @@ import statistics
 import subprocess
 
 OURS = "greenify"
+PATIENCE = 120  # seconds, after which a contender has lost
 
 
 def contenders():
@@ -25,8 +26,13 @@ def print_missing():
 
 def run(command, *arguments):
     """Its standard output, or None where it fails."""
-    result = subprocess.run([*command, *map(str, arguments)], capture_output=True, text=True,
-                            check=False, env={**os.environ, "GOMAXPROCS": "1"})
+    try:
+        result = subprocess.run([*command, *map(str, arguments)], capture_output=True, text=True,
+                                check=False, env={**os.environ, "GOMAXPROCS": "1"},
+                                timeout=PATIENCE)
+    except subprocess.TimeoutExpired:
+        print(f"{command[-1]} {' '.join(map(str, arguments))}: not done in {PATIENCE} s")
+        return None
     if result.returncode != 0:
         print(f"{command[-1]} {' '.join(map(str, arguments))}: status {result.returncode}: "
               f"{result.stderr.strip()[-200:]}")
