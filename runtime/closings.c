@@ -130,6 +130,7 @@ static void tell(struct record *record, int fd)
     if (set != NULL) {
         atomic_fetch_or(&record->ended[bit / 64], (uint64_t)1 << bit % 64);
         atomic_store(&record->filled, true);
+        epollset_drop(set, fd);
         epollset_wake(set);
     }
     atomic_fetch_sub(&record->callers, 1);

@@ -69,6 +69,14 @@ int epollset_tell(struct epollset *set, int fd, short events, unsigned tag, bool
     return control(set->fd, second, fd, (unsigned short)events, tag);
 }
 
+void epollset_drop(struct epollset *set, int fd)
+{
+    int saved = errno;
+
+    (void)epoll_ctl(set->fd, EPOLL_CTL_DEL, fd, NULL);
+    errno = saved;
+}
+
 void epollset_wake(struct epollset *set)
 {
     const uint64_t one = 1;

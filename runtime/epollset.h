@@ -31,6 +31,10 @@ void epollset_finish(struct epollset *set);
  */
 int epollset_tell(struct epollset *set, int fd, short events, unsigned tag, bool told);
 
+/* Nothing of fd is reported any more, which is about to be closed: its file may live on under
+ * another number, or in another process. From any thread, and from signal handlers. */
+void epollset_drop(struct epollset *set, int fd);
+
 /* Ends the wait of the hub, or its next one. From any thread, and from signal handlers. */
 void epollset_wake(struct epollset *set);
 

@@ -184,7 +184,8 @@ void fdtable_doubt(struct fdtable *table)
         table->relied_count > 0 ? hub_now_coarsely() + DOUBT_SECONDS : (double)INFINITY;
 }
 
-/* The kernel goes on reporting under the old tag until the file is closed, or told of anew. */
+/* Where code that we do not see closed it, the kernel goes on reporting under the old tag as long
+ * as the file lives. */
 static void forget(struct fd_entry *entry)
 {
     entry->told = 0;
@@ -241,10 +242,10 @@ int fdtable_add(struct fdtable *table, struct fd_entry *entry, struct fd_wait *w
 void fdtable_ready(struct fdtable *table, int fd, unsigned tag, short revents)
 {
     struct fd_entry *entry = fdtable_find(table, fd);
+    bool others = false;
 
     if (entry == NULL || entry->tag != tag)
         return;
-    entry->relied_since = 0;
     entry->drained = false;
     entry->beyond = (revents & BEYOND) != 0;
     if (list_empty(&entry->waits)) {
@@ -257,7 +258,11 @@ void fdtable_ready(struct fdtable *table, int fd, unsigned tag, short revents)
 
         if ((revents & (wait->events | POLLERR | POLLHUP)) != 0)
             waiter_wake(wait->waiter, WAKE_READY);
+        else
+            others = true;
     }
+    if (!others)
+        entry->relied_since = 0;
 }
 
 void fdtable_close(struct fdtable *table, int fd)
@@ -268,6 +273,8 @@ void fdtable_close(struct fdtable *table, int fd)
         return;
     entry->incarnation = 0;
     wake_all(&entry->waits, WAKE_CLOSED);
+    if (entry->told != 0)
+        epollset_drop(table->set, fd);
     forget(entry);
 }
 

@@ -310,6 +310,58 @@ START_TEST(a_number_that_came_back_out_of_sight_is_told_of_anew)
 }
 END_TEST
 
+START_TEST(a_report_for_others_ends_no_doubt)
+{
+    set_up();
+    trust(FIRST);
+    ck_assert_int_eq(add(0, FIRST, POLLIN | POLLOUT), 0);
+    fdtable_remove(&waits[0]);
+    ck_assert_int_eq(add(0, FIRST, POLLIN), 0);
+    ck_assert_int_eq(add(1, FIRST, POLLOUT), 0);
+    report(FIRST, POLLOUT);
+    ck_assert_int_eq(waiters[1].cause, WAKE_READY);
+    open_at(FIRST);
+    ck_assert_int_eq(eventfd_write(FIRST, 1), 0);
+    doubt();
+    collect();
+    ck_assert_int_eq(waiters[0].cause, WAKE_READY);
+    tear_down();
+}
+END_TEST
+
+static bool has_reports(void)
+{
+    struct pollfd state = {.fd = set.fd, .events = POLLIN};
+
+    return poll(&state, 1, 0) != 0;
+}
+
+/* By the hub's own thread, and by another. */
+START_TEST(a_file_that_lives_on_is_not_reported)
+{
+    int copies[2];
+
+    set_up();
+    for (int i = 0; i < 2; i++) {
+        ck_assert_int_eq(add(i, FIRST + i, POLLIN), 0);
+        copies[i] = dup(FIRST + i);
+    }
+    fdtable_close(&table, FIRST);
+    closings_tell(incarnation_end(FIRST + 1), NULL, FIRST + 1);
+    collect();
+    for (int i = 0; i < 2; i++) {
+        close(FIRST + i);
+        ck_assert_int_eq(eventfd_write(copies[i], 1), 0);
+        ck_assert(!has_reports());
+        close(copies[i]);
+    }
+    ck_assert_int_eq(add(2, FIRST + 2, POLLIN), 0);
+    ck_assert_int_eq(eventfd_write(FIRST + 2, 1), 0);
+    ck_assert(has_reports());
+    tear_down();
+}
+END_TEST
+
 START_TEST(waits_survive_the_growth_of_the_table)
 {
     enum { HIGH = FIRST + 400 };
@@ -340,6 +392,8 @@ int main(void)
         what_is_not_there_is_passed_over,
         what_the_kernel_does_not_take_wakes,
         a_number_that_came_back_out_of_sight_is_told_of_anew,
+        a_report_for_others_ends_no_doubt,
+        a_file_that_lives_on_is_not_reported,
         waits_survive_the_growth_of_the_table,
     };
 
