@@ -64,6 +64,7 @@ static enum wake await_pending(struct hub *hub, const char *call, const sigset_t
     enum wake cause = WAKE_FAILED;
 
     if (w != NULL) {
+        descriptor_born(hub, fd);
         w->interruptible = !restarts;
         w->own_fd = fd;
         if (waiter_watch(w, fd, POLLIN) == 0)

@@ -129,6 +129,7 @@ enum wake pollset_park(struct hub *hub, const char *call, struct pollfd *fds, nf
         if (set < 0)
             goto out;
         w->own_fd = set;
+        descriptor_born(hub, set);
     }
     if (watch_all(w, fds, count, set) == 0) {
         watched = w->fd_count;
