@@ -8,6 +8,7 @@
 #include "hub.h"
 #include "incarnation.h"
 #include "offload.h"
+#include "pointer.h"
 #include "thread/cancel.h"
 #include "vector.h"
 
@@ -156,7 +157,9 @@ void greenify_sync(void)
 /* --- reading and writing at a position -------------------------------------------------------- */
 
 /* The data passes through the job: the caller's buffer may be on a stack that others use meanwhile.
- */
+ * It stands where the caller's does in a page, as O_DIRECT may ask for. */
+enum { PAGE = 4096 };
+
 struct transfer_job {
     struct job job;
     int fd;
@@ -166,7 +169,8 @@ struct transfer_job {
     size_t size;
     ssize_t result;
     int error;
-    char data[];
+    char *data;
+    char room[];
 };
 
 static void transfer_run(struct job *job)
@@ -186,9 +190,10 @@ static void transfer_destroy(struct job *job)
     free(job);
 }
 
-static struct transfer_job *transfer_create(int fd, size_t size, off_t position, bool writes)
+static struct transfer_job *transfer_create(int fd, const void *buffer, size_t size, off_t position,
+                                            bool writes)
 {
-    struct transfer_job *call = malloc(sizeof *call + size);
+    struct transfer_job *call = malloc(sizeof *call + PAGE - 1 + size);
 
     if (call == NULL)
         return NULL;
@@ -199,6 +204,7 @@ static struct transfer_job *transfer_create(int fd, size_t size, off_t position,
         .writes = writes,
         .size = size,
         .position = position,
+        .data = call->room + (((uintptr_t)buffer - (uintptr_t)call->room) & (PAGE - 1)),
     };
     return call;
 }
@@ -221,6 +227,17 @@ static void scatter(const struct iovec *iov, const char *data, size_t size)
     }
 }
 
+/* 0: the caller has to make the call itself, if only for the kernel to say EFAULT. */
+static size_t size_to_transfer(const struct iovec *iov, int count)
+{
+    if (count <= 0 || count > IOV_MAX || pointer_is_wild(iov))
+        return 0;
+    for (int i = 0; i < count; i++)
+        if (iov[i].iov_len > 0 && pointer_is_wild(iov[i].iov_base))
+            return 0;
+    return vector_size(iov, (size_t)count);
+}
+
 /* Beyond this the copy costs more than the wait may save, and memory as much again. */
 enum { TRANSFER_MOST = 1 << 20 };
 
@@ -229,15 +246,14 @@ static bool transfer(const char *name, int fd, const struct iovec *iov, int coun
                      bool writes, ssize_t *result)
 {
     struct hub *hub = hub_current();
-    size_t size =
-        hub != NULL && count > 0 && count <= IOV_MAX ? vector_size(iov, (size_t)count) : 0;
+    size_t size = hub != NULL ? size_to_transfer(iov, count) : 0;
     struct transfer_job *call;
     int saved = errno, status;
 
     if (size == 0 || size > TRANSFER_MOST)
         return false;
     CANCELLATION_POINT(hub);
-    call = transfer_create(fd, size, position, writes);
+    call = transfer_create(fd, iov[0].iov_base, size, position, writes);
     if (call == NULL)
         return false;
     if (writes)
