@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """CPython's own tests, as it runs them and under a hub: the same pass, fail and are skipped, but for
-those that are explained here. `cpython.py MODULE...`, or all that have to do with waiting."""
+those that are explained here. `cpython.py [--threads] MODULE...`, or all that have to do with
+waiting; with --threads every thread is a coroutine of the hub, too."""
 import collections
 import importlib.util
 import subprocess
@@ -23,6 +24,11 @@ MODULES = """test_select test_poll test_epoll test_socket test_selectors test_so
 # its server waits for ever, under a hub or not.
 HANGS = "*ThreadedVSOCK*"
 
+# Those in which threads do most.
+MODULES_OF_THREADS = """test_thread test_threading test_threadsignals test_threading_local test_queue
+    test_fork1 test_select test_poll test_epoll test_selectors test_socket test_socketserver
+    test_concurrent_futures""".split()
+
 EXPLAINED = {
     "SiginterruptTest.test_siginterrupt_off":
         "Python's handler of SIGINT lacks SA_RESTART, and which handler has run is not known",
@@ -30,13 +36,22 @@ EXPLAINED = {
         "the child lists its descriptors by fstat(), and those of its hub are among them",
 }
 
+NATIVE = "the kernel knows one thread, which runs all coroutines"
+EXPLAINED_OF_THREADS = {
+    "ThreadTests.test_various_ops": NATIVE,
+    "ThreadTests.test_various_ops_large_stack": NATIVE,
+    "ThreadTests.test_various_ops_small_stack": NATIVE,
+    "InterruptMainTests.test_can_interrupt_tight_loops":
+        "no coroutine is interrupted while it computes",
+}
 
-def results(kind, module):
+
+def results(runner, module):
     """Test -> what became of it; and the output."""
     found = {}
     with tempfile.TemporaryDirectory() as folder:
         report = f"{folder}/report.xml"
-        done = subprocess.run([*hub.KINDS[kind], "/usr/bin/python3", "-m", "test", "-u", "network",
+        done = subprocess.run([*runner, "/usr/bin/python3", "-m", "test", "-u", "network",
                                "--junit-xml", report, "-i", HANGS, module],
                               cwd=folder, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                               stderr=subprocess.STDOUT, text=True, errors="replace")
@@ -51,15 +66,15 @@ def results(kind, module):
     return found, done.stdout
 
 
-def compare(module):
+def compare(module, runner, reasons):
     """Prints what differs; returns the counts of one run, and whether all that differs is explained.
     """
-    (alone, _), (hooked, output) = results("plain", module), results("hub", module)
+    (alone, _), (hooked, output) = results(hub.KINDS["plain"], module), results(runner, module)
     differences = {name: (alone.get(name), hooked.get(name)) for name in alone.keys() | hooked.keys()
                    if alone.get(name) != hooked.get(name)}
     unexplained = False
     for name, (before, after) in sorted(differences.items()):
-        why = next((why for end, why in EXPLAINED.items() if name.endswith(end)), None)
+        why = next((why for end, why in reasons.items() if name.endswith(end)), None)
         unexplained |= why is None
         print(f"    {name}: {before}, under a hub {after}: {why or 'NOT EXPLAINED'}")
     counts = collections.Counter(alone.values())
@@ -73,9 +88,14 @@ def main():
     if importlib.util.find_spec("test.test_select") is None:
         print("libpython3.11-testsuite is not installed")
         return 77  # skipped
+    arguments, runner, reasons, usual = sys.argv[1:], hub.KINDS["hub"], EXPLAINED, MODULES
+    if arguments[:1] == ["--threads"]:
+        del arguments[0]
+        runner, usual = hub.THREADS, MODULES_OF_THREADS
+        reasons = {**EXPLAINED, **EXPLAINED_OF_THREADS}
     total, sound = collections.Counter(), True
-    for module in sys.argv[1:] or MODULES:
-        counts, explained = compare(module)
+    for module in arguments or usual:
+        counts, explained = compare(module, runner, reasons)
         total += counts
         sound &= explained
     print(f"{sum(total.values())} tests, {dict(total)}")

@@ -5,11 +5,13 @@ import subprocess
 import unittest
 
 GREENIFY = os.environ["GREENIFY"]
+WAITS = "net,poll,time,name,user,process,signal,ipc,file"
 KINDS = {
     "plain": [],
-    "hub": [GREENIFY, "run", "--hub", "--hooks", "net,poll,time,name,user,process,signal,ipc,file",
-            "--"],
+    "hub": [GREENIFY, "run", "--hub", "--hooks", WAITS, "--"],
 }
+# Its threads are coroutines of the hub as well.
+THREADS = [GREENIFY, "run", "--hub", "--hooks", WAITS + ",sync,thread", "--"]
 
 
 class Comparison(unittest.TestCase):
