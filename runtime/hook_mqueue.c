@@ -3,6 +3,7 @@
  * Hooks of POSIX message queues. On Linux they are descriptors, which poll(2) knows; the form that
  * never waits is the one with a time that is long over.
  */
+#include "closings.h"
 #include "descriptor.h"
 #include "hook_inside.h"
 #include "hub.h"
@@ -34,9 +35,21 @@ static double until(const struct timespec *time)
 
 enum outcome { AGAIN, FAILED, BLOCKS };
 
-/* After a try that failed with ETIMEDOUT, which it still does where the caller's time is over. */
+/* Another thread may close the queue at any moment, but not during a try. */
+static enum outcome begin_try(struct hub *hub, mqd_t queue, unsigned life)
+{
+    closings_try_begin(hub->closings);
+    if (life == incarnation_life(queue))
+        return AGAIN;
+    closings_try_end(hub->closings);
+    errno = EBADF;
+    return FAILED;
+}
+
+/* After a try that failed with ETIMEDOUT, which it still does where the caller's time is over.
+ * *life: of the queue, for which all waits of a call are; 0 before the first. */
 static enum outcome await(struct hub *hub, const char *call, mqd_t queue, short events,
-                          const struct timespec *time)
+                          const struct timespec *time, unsigned *life)
 {
     double deadline = until(time);
     struct waiter *w;
@@ -48,8 +61,11 @@ static enum outcome await(struct hub *hub, const char *call, mqd_t queue, short 
     if (w == NULL)
         return FAILED;
     w->restartable = true;
-    if (waiter_watch(w, queue, events) == 0)
-        cause = waiter_park(w, deadline);
+    if (waiter_watch(w, queue, events) == 0) {
+        if (*life == 0)
+            *life = w->single.life;
+        cause = *life == w->single.life ? waiter_park(w, deadline) : WAKE_CLOSED;
+    }
     waiter_destroy(w);
     if (cause == WAKE_SIGNAL)
         errno = EINTR;
@@ -57,7 +73,7 @@ static enum outcome await(struct hub *hub, const char *call, mqd_t queue, short 
         errno = EBADF;
     if (cause == WAKE_REFUSED)
         return BLOCKS;
-    return cause == WAKE_READY || cause == WAKE_DEADLINE ? AGAIN : FAILED;
+    return cause == WAKE_READY || cause == WAKE_DEADLINE ? begin_try(hub, queue, *life) : FAILED;
 }
 
 /* --- receiving -------------------------------------------------------------------------------- */
@@ -66,17 +82,19 @@ static ssize_t receive(struct hub *hub, const char *call, mqd_t queue, char *buf
                        unsigned *priority, const struct timespec *time)
 {
     enum outcome outcome = AGAIN;
+    unsigned life = 0;
     int saved = errno;
     ssize_t done = -1;
 
     CANCELLATION_POINT(hub);
     while (outcome == AGAIN) {
         done = mq_timedreceive(queue, buffer, size, priority, &long_over);
+        closings_try_end(hub->closings);
         if (done != -1)
             errno = saved;
         if (done != -1 || errno != ETIMEDOUT)
             return done;
-        outcome = await(hub, call, queue, POLLIN, time);
+        outcome = await(hub, call, queue, POLLIN, time, &life);
     }
     return outcome == BLOCKS ? mq_timedreceive(queue, buffer, size, priority, time) : -1;
 }
@@ -106,17 +124,18 @@ static int send_message(struct hub *hub, const char *call, mqd_t queue, const ch
                         size_t size, unsigned priority, const struct timespec *time)
 {
     enum outcome outcome = AGAIN;
-    int saved = errno;
+    unsigned life = 0;
+    int saved = errno, result;
 
     CANCELLATION_POINT(hub);
     while (outcome == AGAIN) {
-        if (mq_timedsend(queue, message, size, priority, &long_over) == 0) {
+        result = mq_timedsend(queue, message, size, priority, &long_over);
+        closings_try_end(hub->closings);
+        if (result == 0)
             errno = saved;
-            return 0;
-        }
-        if (errno != ETIMEDOUT)
-            return -1;
-        outcome = await(hub, call, queue, POLLOUT, time);
+        if (result == 0 || errno != ETIMEDOUT)
+            return result;
+        outcome = await(hub, call, queue, POLLOUT, time, &life);
     }
     return outcome == BLOCKS ? mq_timedsend(queue, message, size, priority, time) : -1;
 }
