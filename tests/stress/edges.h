@@ -12,10 +12,11 @@ struct stream {
     int out, in; /* < 0: closed */
     unsigned char sign;
     bool open, tcp;
-    bool ended;  /* nothing more comes */
-    bool broken; /* it may be reset */
-    bool loose;  /* urgent bytes are in it, which are not counted */
-    long coming; /* bytes, not read yet */
+    bool trusted; /* by the hub: it was born in a hook (descriptor.h) */
+    bool ended;   /* nothing more comes */
+    bool broken;  /* it may be reset */
+    bool loose;   /* urgent bytes are in it, which are not counted */
+    long coming;  /* bytes, not read yet */
 };
 
 extern uint64_t edges_dice;
@@ -32,7 +33,8 @@ struct stream *stream_any(void);
 /* Something happens to some stream. */
 void stream_happen(void);
 
-/* Whether the number was closed out of the hooks' sight; and closes it in their sight. */
+/* Whether the number was closed out of the hooks' sight when the hub trusted it; and closes it in
+ * their sight. */
 bool stream_is_hidden(int fd);
 void stream_end(int fd);
 

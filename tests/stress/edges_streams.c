@@ -124,7 +124,7 @@ static void open_accepted(struct stream *stream)
 {
     stream->in = connect_plainly();
     stream->out = greenify_accept(listener, NULL, NULL);
-    stream->tcp = true;
+    stream->tcp = stream->trusted = true;
 }
 
 static void open_connected(struct stream *stream)
@@ -133,7 +133,7 @@ static void open_connected(struct stream *stream)
     if (greenify_connect(stream->out, (struct sockaddr *)&address, address_size) != 0)
         stress_fail("connect");
     stream->in = accept(listener, NULL, NULL);
-    stream->tcp = true;
+    stream->tcp = stream->trusted = true;
 }
 
 static void open_pair(struct stream *stream)
@@ -155,6 +155,7 @@ static void raise_number(struct stream *stream)
         stress_fail("no high number");
     end(stream->out, -1);
     stream->out = high;
+    stream->trusted = false;
 }
 
 static void begin(struct stream **slot)
@@ -290,7 +291,7 @@ static void close_hidden(struct stream **slot)
         return;
     copy = dice(2) == 0 ? dup(fd) : -1;
     hides++;
-    hidden[fd] = true;
+    hidden[fd] |= (*slot)->trusted;
     close(fd);
     if (copy >= 0)
         close(copy);
@@ -306,6 +307,7 @@ static void move(struct stream **slot)
         stress_fail("dup");
     end((*slot)->out, -1);
     (*slot)->out = copy;
+    (*slot)->trusted = false;
 }
 
 /* The number means another stream at once, and then the one again that it meant before. */
@@ -320,6 +322,7 @@ static void swap(struct stream **slot)
     if (dice(2) == 0)
         green_yield();
     end(stream->out, copy);
+    stream->trusted = false;
     close(other);
     close(copy);
 }
@@ -333,6 +336,7 @@ static void replace(struct stream **slot)
     end(fd, fresh->out);
     end(fresh->out, -1);
     fresh->out = fd;
+    fresh->trusted = false;
     let_go(slot);
     *slot = fresh;
 }
