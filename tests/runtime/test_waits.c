@@ -391,6 +391,42 @@ START_TEST(a_signal_that_a_mask_lets_in_is_never_lost)
 }
 END_TEST
 
+static void *send_one(void *unused)
+{
+    usleep(20000);
+    pthread_kill(receiver, SIGUSR1);
+    return unused;
+}
+
+static void *await_one(void *limit)
+{
+    sigset_t none;
+
+    sigemptyset(&none);
+    return (void *)(intptr_t)(greenify_ppoll(NULL, 0, limit, &none) == -1 ? errno : 0);
+}
+
+/* Nobody else keeps the hub from sleeping, with a limit and without. */
+START_TEST(a_signal_that_a_mask_lets_in_ends_the_sleep_of_the_hub)
+{
+    struct timespec long_time = {1000, 0}, *limits[] = {&long_time, NULL};
+    sigset_t blocked;
+    pthread_t sender;
+
+    receiver = pthread_self();
+    signal(SIGUSR1, on_signal);
+    sigemptyset(&blocked);
+    sigaddset(&blocked, SIGUSR1);
+    pthread_sigmask(SIG_BLOCK, &blocked, NULL);
+    for (int i = 0; i < 2; i++) {
+        ck_assert_int_eq(pthread_create(&sender, NULL, send_one, NULL), 0);
+        ck_assert_int_eq(outcome(green_spawn(await_one, limits[i])), EINTR);
+        ck_assert_int_eq(pthread_join(sender, NULL), 0);
+    }
+    pthread_sigmask(SIG_UNBLOCK, &blocked, NULL);
+}
+END_TEST
+
 /* --- callbacks of the loop -------------------------------------------------------------------- */
 
 static int callback_result, callback_errno;
@@ -528,6 +564,7 @@ int main(void)
         a_kill_after_the_wake_up_counts_for_the_next_wait,
         wait_fd_tells_revents_and_timeouts,
         a_signal_that_a_mask_lets_in_is_never_lost,
+        a_signal_that_a_mask_lets_in_ends_the_sleep_of_the_hub,
         a_call_in_a_callback_blocks_for_real,
         a_fork_leaves_the_parents_waits_alone,
         a_forked_child_that_returns_has_ended,
