@@ -39,7 +39,7 @@ class Tree:
             place = folder / name
             place.parent.mkdir(parents=True, exist_ok=True)
             if not place.exists() or place.read_bytes() != (ROOT / name).read_bytes():
-                shutil.copy2(ROOT / name, place)
+                shutil.copy(ROOT / name, place)
 
     def build(self, build, targets):
         """The output of a failed build; None: all is well."""
