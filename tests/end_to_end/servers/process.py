@@ -4,6 +4,7 @@ import atexit
 import contextlib
 import os
 import pwd
+import random
 import shutil
 import signal
 import socket
@@ -13,6 +14,7 @@ import time
 
 START_SECONDS = 90
 STOP_SECONDS = 30
+SERVER_PORTS = 15000, 32768  # below ip_local_port_range, as it is by default
 
 
 class ServerError(Exception):
@@ -34,9 +36,13 @@ def tool(name, *folders):
 
 
 def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+    """Of those that the kernel gives to no client: it stays free until the server takes it, if no
+    other server asked for the same one meanwhile."""
+    while True:
+        port = random.SystemRandom().randrange(*SERVER_PORTS)
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
 
 
 class Server:
