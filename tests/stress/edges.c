@@ -283,14 +283,18 @@ static struct wait *find_due(void)
  * was closed out of the hooks' sight. */
 static void turn(struct wait *due)
 {
+    struct fdtable *table = &hub_current()->fds;
+    double doubt_at = table->doubt_at;
+
     if (!stream_is_hidden(due->fd))
-        hub_current()->fds.doubt_at = (double)INFINITY;
-    if (++due->turns < TURNS) {
+        table->doubt_at = (double)INFINITY;
+    late += ++due->turns == TURNS;
+    if (due->turns < TURNS)
         green_yield();
-        return;
-    }
-    late += due->turns == TURNS;
-    green_sleep(0.001);
+    else
+        green_sleep(0.001);
+    if (doubt_at < table->doubt_at)
+        table->doubt_at = doubt_at;
 }
 
 /* Until nobody waits for what is there. */

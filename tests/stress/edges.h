@@ -12,7 +12,7 @@ struct stream {
     int out, in; /* < 0: closed */
     unsigned char sign;
     bool open, tcp;
-    bool trusted; /* by the hub: it was born in a hook (descriptor.h) */
+    bool trusted; /* its number may be, by the hub: it was born in a hook (descriptor.h) */
     bool ended;   /* nothing more comes */
     bool broken;  /* it may be reset */
     bool loose;   /* urgent bytes are in it, which are not counted */
