@@ -65,7 +65,7 @@ def results(runner, module):
             cases = ()
         for case in cases:
             children = {child.tag for child in case}
-            found[case.get("name")] = next(
+            found[case.get("name", "(no name)")] = next(
                 (kind for kind in ("skipped", "failure", "error") if kind in children), "passed")
     return found, done.stdout
 
