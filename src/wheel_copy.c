@@ -312,7 +312,7 @@ bool wheel_copy_run(struct wheel_copy *copy, const char *input, const char *outp
         pass_entries(copy, error) &&
         (copy->count == 0 || (add_runtime(copy, error) && write_record(copy, error))) &&
         passage_complete(passage, error);
-    passage_finish(passage);
+    done = passage_finish(passage, error) && done;
     free(passage);
     return done;
 }

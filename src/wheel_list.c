@@ -5,15 +5,14 @@
 #include "wheel_list.h"
 
 #include "settings.h"
+#include "wheel_file.h"
 
-#include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
-enum { BLOCK = 1 << 16, TEXT_LIMIT = 64 << 20, COUNT_LIMIT = 1000000 };
+enum { TEXT_LIMIT = 64 << 20, COUNT_LIMIT = 1000000 };
 
 bool wheel_refuse(struct patch_error *error, enum patch_code code, const char *format, ...)
 {
@@ -26,6 +25,13 @@ bool wheel_refuse(struct patch_error *error, enum patch_code code, const char *f
     return false;
 }
 
+bool wheel_failed(struct patch_error *error, const char *what, int number)
+{
+    wheel_refuse(error, PATCH_SYSTEM, "%s: %s", what, strerror(number));
+    error->system_error = number;
+    return false;
+}
+
 static bool no_memory(struct patch_error *error)
 {
     return wheel_refuse(error, PATCH_MEMORY, "out of memory");
@@ -34,33 +40,6 @@ static bool no_memory(struct patch_error *error)
 uint64_t wheel_limit(const struct settings *settings)
 {
     return settings->size_limit != 0 ? settings->size_limit : (uint64_t)8 << 30;
-}
-
-struct archive *wheel_open(const char *path, struct patch_error *error)
-{
-    struct archive *archive;
-    struct stat status;
-
-    if (!archive_load(error))
-        return NULL;
-    archive = libarchive.archive_read_new();
-    if (archive == NULL) {
-        no_memory(error);
-        return NULL;
-    }
-    /* A FIFO would be waited for. */
-    if (stat(path, &status) != 0)
-        wheel_refuse(error, PATCH_SYSTEM, "cannot open: %s", strerror(errno));
-    else if (!S_ISREG(status.st_mode))
-        wheel_refuse(error, PATCH_NOT_REGULAR, "is not a regular file");
-    else if (libarchive.archive_read_support_format_zip_seekable(archive) != ARCHIVE_OK ||
-             libarchive.archive_read_open_filename(archive, path, BLOCK) != ARCHIVE_OK)
-        wheel_refuse(error, PATCH_PACKAGE, "is no zip archive: %s",
-                     libarchive.archive_error_string(archive));
-    else
-        return archive;
-    libarchive.archive_read_free(archive);
-    return NULL;
 }
 
 /* --- names ------------------------------------------------------------------------------------ */
@@ -185,19 +164,18 @@ static bool take_entry(struct wheel_list *list, struct archive_entry *entry,
 static bool read_names(struct wheel_list *list, const char *path, const struct settings *settings,
                        struct patch_error *error)
 {
-    struct archive *archive = wheel_open(path, error);
+    struct wheel_file *file = wheel_file_open(path, error);
     struct archive_entry *entry;
     int result = ARCHIVE_OK;
-    bool done = archive != NULL;
+    bool done = file != NULL;
 
-    while (done && (result = libarchive.archive_read_next_header(archive, &entry)) == ARCHIVE_OK)
+    while (done &&
+           (result = libarchive.archive_read_next_header(file->archive, &entry)) == ARCHIVE_OK)
         done = take_entry(list, entry, settings, error);
     if (done && result != ARCHIVE_EOF)
         done = wheel_refuse(error, PATCH_PACKAGE, "is a broken zip archive: %s",
-                            libarchive.archive_error_string(archive));
-    if (archive != NULL)
-        libarchive.archive_read_free(archive);
-    return done;
+                            libarchive.archive_error_string(file->archive));
+    return wheel_file_close(file, error) && done;
 }
 
 static bool judge_names(struct wheel_list *list, const struct settings *settings,
@@ -276,14 +254,13 @@ static bool take_text(struct wheel_list *list, struct archive *archive, struct a
 
 static bool read_texts(struct wheel_list *list, const char *path, struct patch_error *error)
 {
-    struct archive *archive = wheel_open(path, error);
+    struct wheel_file *file = wheel_file_open(path, error);
     struct archive_entry *entry;
-    bool done = archive != NULL;
+    bool done = file != NULL;
 
-    while (done && libarchive.archive_read_next_header(archive, &entry) == ARCHIVE_OK)
-        done = take_text(list, archive, entry, error);
-    if (archive != NULL)
-        libarchive.archive_read_free(archive);
+    while (done && libarchive.archive_read_next_header(file->archive, &entry) == ARCHIVE_OK)
+        done = take_text(list, file->archive, entry, error);
+    done = wheel_file_close(file, error) && done;
     if (done && list->tags == NULL)
         done = wheel_refuse(error, PATCH_PACKAGE, "has no %.120s/WHEEL", list->info);
     return done;

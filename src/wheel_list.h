@@ -28,9 +28,6 @@ struct wheel_list {
     bool has_signature;
 };
 
-/* Opens a wheel for reading from its start; NULL and the error. Close with archive_read_free(). */
-struct archive *wheel_open(const char *path, struct patch_error *error);
-
 /* The name of an entry, if it is one that may be in a wheel; else NULL and the error. */
 const char *wheel_entry_name(struct archive_entry *entry, struct patch_error *error);
 
@@ -50,6 +47,9 @@ void wheel_list_finish(struct wheel_list *list);
 /* Fills in an error of the package, and returns false. */
 bool wheel_refuse(struct patch_error *error, enum patch_code code, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
+
+/* Fills in the error of a system call with this errno, and returns false. */
+bool wheel_failed(struct patch_error *error, const char *what, int number);
 
 /* The most bytes that a wheel may unpack to. */
 uint64_t wheel_limit(const struct settings *settings);

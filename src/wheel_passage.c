@@ -9,15 +9,6 @@
 #include <string.h>
 #include <sys/stat.h>
 
-static bool system_failed(struct patch_error *error, const char *what)
-{
-    int number = errno;
-
-    wheel_refuse(error, PATCH_SYSTEM, "%s: %s", what, strerror(number));
-    error->system_error = number;
-    return false;
-}
-
 /* The archive's own words may name the temporary file, but not why. */
 static const char *reason_of(struct archive *archive)
 {
@@ -36,25 +27,26 @@ static bool write_failed(struct passage *passage, struct patch_error *error)
 
 bool passage_next(struct passage *passage, struct archive_entry **entry, struct patch_error *error)
 {
-    int result = libarchive.archive_read_next_header(passage->from, entry);
+    int result = libarchive.archive_read_next_header(passage->from->archive, entry);
 
     passage->size = 0;
     if (result != ARCHIVE_OK)
         *entry = NULL;
     return result == ARCHIVE_OK || result == ARCHIVE_EOF ||
            wheel_refuse(error, PATCH_PACKAGE, "is a broken zip archive: %s",
-                        libarchive.archive_error_string(passage->from));
+                        libarchive.archive_error_string(passage->from->archive));
 }
 
 /* What it unpacks to was limited by the sizes in the list, which an entry may exceed all the same.
  */
 bool passage_read(struct passage *passage, const char *name, struct patch_error *error)
 {
-    la_ssize_t n = libarchive.archive_read_data(passage->from, passage->block, PASSAGE_BLOCK);
+    la_ssize_t n =
+        libarchive.archive_read_data(passage->from->archive, passage->block, PASSAGE_BLOCK);
 
     if (n < 0)
         return wheel_refuse(error, PATCH_PACKAGE, "'%.120s' cannot be unpacked: %s", name,
-                            libarchive.archive_error_string(passage->from));
+                            libarchive.archive_error_string(passage->from->archive));
     passage->size = (size_t)n;
     passage->unpacked += passage->size;
     if (passage->unpacked > passage->limit)
@@ -119,16 +111,16 @@ bool passage_unpack(struct passage *passage, struct archive_entry *entry, const 
     bool done = true;
 
     if (file == NULL)
-        return system_failed(error, "a temporary file cannot be written");
+        return wheel_failed(error, "a temporary file cannot be written", errno);
     digest_init(&digest);
     while (done && passage->size > 0) {
         digest_update(&digest, passage->block, passage->size);
         done = fwrite(passage->block, 1, passage->size, file) == passage->size ||
-               system_failed(error, "a temporary file cannot be written");
+               wheel_failed(error, "a temporary file cannot be written", errno);
         done = done && passage_read(passage, name, error);
     }
     if (fclose(file) != 0 && done)
-        done = system_failed(error, "a temporary file cannot be written");
+        done = wheel_failed(error, "a temporary file cannot be written", errno);
     digest_finish(&digest, sum);
     return done &&
            check_row(passage, name, sum, digest.size, libarchive.archive_entry_size(entry), error);
@@ -160,7 +152,7 @@ bool passage_put_file(struct passage *passage, struct archive_entry *entry, cons
     size_t n;
 
     if (file == NULL || fstat(fileno(file), &status) != 0) {
-        system_failed(error, "a temporary file cannot be read");
+        wheel_failed(error, "a temporary file cannot be read", errno);
         if (file != NULL)
             fclose(file);
         return false;
@@ -174,7 +166,7 @@ bool passage_put_file(struct passage *passage, struct archive_entry *entry, cons
         done = write_block(passage, passage->block, n, error);
     }
     if (done && ferror(file))
-        done = system_failed(error, "a temporary file cannot be read");
+        done = wheel_failed(error, "a temporary file cannot be read", errno);
     fclose(file);
     digest_finish(&digest, sum);
     *written = digest.size;
@@ -213,7 +205,7 @@ bool passage_init(struct passage *passage, const struct wheel_list *list, uint64
     passage->limit = limit;
     passage->unpacked = 0;
     passage->to = NULL;
-    passage->from = wheel_open(input, error);
+    passage->from = wheel_file_open(input, error);
     if (passage->from != NULL)
         passage->to = create(output, error);
     return passage->to != NULL;
@@ -225,10 +217,9 @@ bool passage_complete(struct passage *passage, struct patch_error *error)
            write_failed(passage, error);
 }
 
-void passage_finish(struct passage *passage)
+bool passage_finish(struct passage *passage, struct patch_error *error)
 {
     if (passage->to != NULL)
         libarchive.archive_write_free(passage->to);
-    if (passage->from != NULL)
-        libarchive.archive_read_free(passage->from);
+    return wheel_file_close(passage->from, error);
 }

@@ -7,6 +7,7 @@
 #define GREENIFY_WHEEL_PASSAGE_H
 
 #include "digest.h"
+#include "wheel_file.h"
 #include "wheel_list.h"
 
 #include <sys/types.h>
@@ -14,7 +15,7 @@
 enum { PASSAGE_BLOCK = 1 << 16 };
 
 struct passage {
-    struct archive *from;
+    struct wheel_file *from;
     struct archive *to;
     const struct wheel_list *list;
     uint64_t limit;    /* bytes that it may unpack to */
@@ -28,7 +29,8 @@ bool passage_init(struct passage *passage, const struct wheel_list *list, uint64
                   const char *input, const char *output, struct patch_error *error);
 /* The output is whole only when this was called. */
 bool passage_complete(struct passage *passage, struct patch_error *error);
-void passage_finish(struct passage *passage);
+/* False and the error when the input could not be read. */
+bool passage_finish(struct passage *passage, struct patch_error *error);
 
 /* The next entry; NULL behind the last. */
 bool passage_next(struct passage *passage, struct archive_entry **entry, struct patch_error *error);

@@ -141,7 +141,12 @@ def fail(call, error, arguments, options=(), **keywords):
     return inject(call, f"error={error}", arguments, options, **keywords)
 
 
+# How a lack of memory is put, by us and by the loader.
+NO_MEMORY = ("out of memory", "failed to map segment from shared object",
+             "cannot map zero-fill pages")
+
+
 def told(error, text):
     """Whether a message says what went wrong."""
-    return os.strerror(getattr(errno, error)) in text or (error == "ENOMEM" and
-                                                          "out of memory" in text)
+    return os.strerror(getattr(errno, error)) in text or (
+        error == "ENOMEM" and any(words in text for words in NO_MEMORY))

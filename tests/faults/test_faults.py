@@ -416,6 +416,15 @@ class Faults(unittest.TestCase):
     def test_tree_revert(self):
         self.everywhere(TreeRevert())
 
+    def test_wheel_that_cannot_be_read(self):
+        """libarchive does not say why."""
+        scenario = Wheel()
+        with one_processor_each() as pool:
+            calls = pool.submit(self.learn, scenario).result()
+            reads = [call for call in calls if call.name == "read" and '"PK' in call.text]
+            self.assertGreater(len(reads), 0)
+            self.inject(pool, scenario, calls, (), set(), set(at_most(4, reads)))
+
     def test_wheel(self):
         self.everywhere(Wheel())
 
