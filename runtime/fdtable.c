@@ -112,10 +112,11 @@ static void wake_all(struct list *list, enum wake cause)
     }
 }
 
-/* Whoever waits for what the kernel cannot report looks again, and will hear why. */
+/* Whoever waits for what the kernel cannot report looks again, and will hear why; and for what
+ * another thread closes between two guesses of what the kernel was told. */
 static bool is_for_the_waiter(int error)
 {
-    return error == EBADF || error == EPERM;
+    return error == EBADF || error == EPERM || error == ENOENT || error == EEXIST;
 }
 
 static int tell(struct fdtable *table, struct fd_entry *entry, int fd, short events)
