@@ -150,12 +150,12 @@ void blocking_renew(struct blocking *b)
         b->deadline = deadline(traits, b->option);
 }
 
-static bool is_unix(int fd)
+bool blocking_is_unix(const struct blocking *b)
 {
     int domain = 0;
     socklen_t size = sizeof domain;
 
-    return getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &size) == 0 && domain == AF_UNIX;
+    return getsockopt(b->fd, SOL_SOCKET, SO_DOMAIN, &domain, &size) == 0 && domain == AF_UNIX;
 }
 
 int blocking_progress(struct blocking *b)
@@ -163,7 +163,7 @@ int blocking_progress(struct blocking *b)
     b->progress = true;
     b->waits = 0;
     if (b->entry != NULL && b->deadline < (double)INFINITY && b->option == SO_SNDTIMEO &&
-        is_unix(b->fd))
+        blocking_is_unix(b))
         blocking_renew(b);
     return blocking_try(b);
 }

@@ -86,6 +86,9 @@ int blocking_progress(struct blocking *b);
 /* The call's own timeout, if it has one, counts anew from now on. */
 void blocking_renew(struct blocking *b);
 
+/* Whether it is a Unix socket: those have their own ways. */
+bool blocking_is_unix(const struct blocking *b);
+
 /* blocking_wait() where no event tells: lets *pause seconds pass, and doubles it up to 16 ms. */
 int blocking_pause(struct blocking *b, double *pause);
 

@@ -160,7 +160,7 @@ static bool at_end(int fd)
 }
 
 /* MSG_PEEK with MSG_WAITALL: the data stays, so the descriptor is ready all the time, and only a
- * look now and then can tell whether enough has come. */
+ * look now and then can tell whether enough has come. A Unix socket does not wait for more. */
 static ssize_t peek_all(struct blocking *b, struct msghdr *message, int flags)
 {
     const struct msghdr given = *message;
@@ -173,7 +173,7 @@ static ssize_t peek_all(struct blocking *b, struct msghdr *message, int flags)
         seen = recvmsg(b->fd, message, flags | b->dontwait);
     } while (blocking_retry(b, seen));
     while (seen > 0 && (size_t)seen < size && b->dontwait != 0 && is_stream(b->fd) &&
-           !at_end(b->fd) && blocking_pause(b, &pause) == 0) {
+           !blocking_is_unix(b) && !at_end(b->fd) && blocking_pause(b, &pause) == 0) {
         *message = given;
         seen = recvmsg(b->fd, message, flags | b->dontwait);
         blocking_tried(b);
