@@ -18,7 +18,7 @@ SKIPPED = 77
 NORMAL = [(re.compile(pattern), by) for pattern, by in [
     (r" /\*.*?\*/", ""),
     (r"0x[0-9a-f]{5,}", "ADDRESS"),
-    (r'(sun_path|sa_data)=@?"[^"]*"', "NAME"),
+    (r'(sun_path|sa_data)=@?"(?:[^"\\]|\\.)*"', "NAME"),
     (r"/tmp/[\w.-]+", "FILE"),
     (r"\b(tv_n?u?sec)=-?\d+", r"\1=N"),
     (r"\bst_\w+=[^,}]+", "STAT"),
@@ -60,10 +60,10 @@ def read_log(path):
 
 def trace(program, stage):
     """Title -> system calls. Where two flows make them the numbers of descriptors are a matter of
-    chance."""
+    chance; what comes before the end of a time is, too, where strace sees it."""
     with tempfile.TemporaryDirectory() as folder:
         subprocess.run(["strace", "-ff", "-e", RAW, "-o", os.path.join(folder, "log"),
-                        os.path.join(PROGRAMS, program), stage, "-two"], check=True,
+                        os.path.join(PROGRAMS, program), stage, "-two", "-timed"], check=True,
                        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
                        env=dict(os.environ, LD_LIBRARY_PATH=os.environ["RUNTIME_DIR"]))
         logs = [read_log(os.path.join(folder, name)) for name in os.listdir(folder)]
