@@ -87,6 +87,12 @@ void epollset_wake(struct epollset *set)
     errno = saved;
 }
 
+/* An old kernel, or a filter of system calls that does not know it (they say EPERM). */
+static bool is_unknown_call(int error)
+{
+    return error == ENOSYS || error == EPERM;
+}
+
 /* Precise to the timer slack where the kernel can (Linux 5.11), to a millisecond otherwise. */
 static int wait_for(int set, struct epoll_event *events, double seconds, const sigset_t *mask)
 {
@@ -99,7 +105,7 @@ static int wait_for(int set, struct epoll_event *events, double seconds, const s
     timeout = timespec_from(seconds);
     if (!atomic_load_explicit(&coarse, memory_order_relaxed)) {
         count = epoll_pwait2(set, events, REPORTS, &timeout, mask);
-        if (count >= 0 || errno != ENOSYS)
+        if (count >= 0 || !is_unknown_call(errno))
             return count;
         atomic_store_explicit(&coarse, true, memory_order_relaxed);
     }

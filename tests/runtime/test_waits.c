@@ -13,6 +13,7 @@
 #include <signal.h>
 #include <stdint.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -273,6 +274,43 @@ START_TEST(closed_behind_the_hub_and_reported_under_its_number)
     ck_assert_int_eq(write(s[1], "x", 1), 1); /* comes to the number that was closed */
     for (int i = 0; i < 5; i++)
         green_sleep(0.01);
+}
+END_TEST
+
+/* How often this thread gave the processor away. */
+static long pauses(void)
+{
+    struct rusage usage;
+
+    ck_assert_int_eq(getrusage(RUSAGE_THREAD, &usage), 0);
+    return usage.ru_nvcsw;
+}
+
+static void sleep_without(int error)
+{
+    double begin;
+    long before;
+
+    make_pair();
+    ck_assert_ptr_nonnull(reader(s[0])); /* there is a hub now */
+    green_yield();
+    ck_assert(make_fail(SYS_epoll_pwait2, 0, 0, error));
+    begin = now();
+    before = pauses();
+    green_sleep(0.05);
+    ck_assert_double_ge(now() - begin, 0.05);
+    ck_assert_int_gt(pauses(), before);
+}
+
+START_TEST(a_kernel_without_precise_waits_serves)
+{
+    sleep_without(ENOSYS);
+}
+END_TEST
+
+START_TEST(a_filter_that_does_not_know_precise_waits_serves)
+{
+    sleep_without(EPERM);
 }
 END_TEST
 
@@ -560,6 +598,8 @@ int main(void)
         closed_behind_the_hub,
         closed_behind_the_hub_and_used_again,
         closed_behind_the_hub_and_reported_under_its_number,
+        a_kernel_without_precise_waits_serves,
+        a_filter_that_does_not_know_precise_waits_serves,
         a_kill_ends_one_call_only,
         a_kill_after_the_wake_up_counts_for_the_next_wait,
         wait_fd_tells_revents_and_timeouts,
