@@ -41,8 +41,9 @@ static void close_both(struct epollset *set)
 int epollset_init(struct epollset *set)
 {
     set->fd = epoll_create1(EPOLL_CLOEXEC);
-    set->event = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    atomic_init(&set->event, eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
     atomic_init(&set->woken, false);
+    set->watched = false;
     if (set->fd >= 0 && set->event >= 0 &&
         control(set->fd, EPOLL_CTL_ADD, set->event, EPOLLIN, 0) == 0)
         return 0;
@@ -53,6 +54,30 @@ int epollset_init(struct epollset *set)
 void epollset_finish(struct epollset *set)
 {
     close_both(set);
+}
+
+bool epollset_is_lost(struct epollset *set)
+{
+    int saved = errno;
+    bool lost = set->fd >= 0 && !set->watched &&
+                control(set->fd, EPOLL_CTL_MOD, set->event, EPOLLIN, 0) != 0;
+
+    errno = saved;
+    return lost;
+}
+
+/* A thread that wakes it meanwhile may have found the old one. */
+int epollset_renew(struct epollset *set)
+{
+    struct epollset other;
+
+    if (epollset_init(&other) != 0)
+        return -1;
+    set->fd = other.fd;
+    atomic_store(&set->event, other.event);
+    atomic_store(&set->woken, false);
+    epollset_wake(set);
+    return 0;
 }
 
 int epollset_tell(struct epollset *set, int fd, short events, unsigned tag, bool told)
@@ -114,14 +139,14 @@ static int wait_for(int set, struct epoll_event *events, double seconds, const s
 }
 
 bool epollset_collect(struct epollset *set, double seconds, const sigset_t *mask,
-                      struct fdtable *table, bool *interrupted)
+                      struct fdtable *table, int *error)
 {
     struct epoll_event events[REPORTS];
     int saved = errno;
     int count = wait_for(set->fd, events, seconds, mask);
     bool woken = false;
 
-    *interrupted = count < 0 && errno == EINTR;
+    *error = count < 0 ? errno : 0;
     for (int i = 0; i < count; i++) {
         int fd = (int)(uint32_t)events[i].data.u64;
 

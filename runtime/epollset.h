@@ -16,14 +16,23 @@
 struct fdtable;
 
 struct epollset {
-    int fd;    /* readable while there are reports */
-    int event; /* in the set */
+    int fd;           /* readable while there are reports */
+    atomic_int event; /* in the set */
     atomic_bool woken;
+    bool watched; /* by somebody else, under its number */
 };
 
 /* -1 with errno. */
 int epollset_init(struct epollset *set);
 void epollset_finish(struct epollset *set);
+
+/* Whether the program has closed what is the set's, with all descriptors that it did not know, and
+ * another can take its place: nobody else watches it. */
+bool epollset_is_lost(struct epollset *set);
+
+/* Another, which was told of nothing; the old numbers may be the program's by now. -1 with errno.
+ */
+int epollset_renew(struct epollset *set);
 
 /* Has the kernel report each of `events` (POLLIN, POLLOUT) of fd, and errors, under this tag: from
  * now on, and at once what is there now. `told`: it was told of this descriptor before; a wrong
@@ -40,8 +49,8 @@ void epollset_wake(struct epollset *set);
 
 /* Waits until there are reports, or until `seconds` are over (< 0: no limit, 0: not at all), with
  * this signal mask (NULL: the thread's own), and hands them to the table. Returns whether the set
- * was woken; *interrupted: a signal handler ended the wait. */
+ * was woken; *error: 0, EINTR when a signal handler ended the wait, or what went wrong. */
 bool epollset_collect(struct epollset *set, double seconds, const sigset_t *mask,
-                      struct fdtable *table, bool *interrupted);
+                      struct fdtable *table, int *error);
 
 #endif

@@ -112,6 +112,15 @@ static void wake_all(struct list *list, enum wake cause)
     }
 }
 
+/* Where code that we do not see closed it, the kernel goes on reporting under the old tag as long
+ * as the file lives. */
+static void forget(struct fd_entry *entry)
+{
+    entry->told = 0;
+    entry->tag++;
+    entry->drained = false;
+}
+
 /* Whoever waits for what the kernel cannot report looks again, and will hear why; and for what
  * another thread closes between two guesses of what the kernel was told. */
 static bool is_for_the_waiter(int error)
@@ -130,9 +139,14 @@ static int tell(struct fdtable *table, struct fd_entry *entry, int fd, short eve
         return 0;
     }
     entry->told = 0;
-    if (!is_for_the_waiter(errno))
-        return -1;
-    wake_all(&entry->waits, WAKE_READY);
+    if (epollset_is_lost(table->set)) {
+        if (fdtable_begin_anew(table) != 0)
+            return -1;
+    } else {
+        if (!is_for_the_waiter(errno))
+            return -1;
+        wake_all(&entry->waits, WAKE_READY);
+    }
     errno = saved;
     return 0;
 }
@@ -185,13 +199,20 @@ void fdtable_doubt(struct fdtable *table)
         table->relied_count > 0 ? hub_now_coarsely() + DOUBT_SECONDS : (double)INFINITY;
 }
 
-/* Where code that we do not see closed it, the kernel goes on reporting under the old tag as long
- * as the file lives. */
-static void forget(struct fd_entry *entry)
+int fdtable_begin_anew(struct fdtable *table)
 {
-    entry->told = 0;
-    entry->tag++;
-    entry->drained = false;
+    if (epollset_renew(table->set) != 0)
+        return -1;
+    for (int fd = 0; fd < table->size; fd++) {
+        struct fd_entry *entry = table->entries[fd];
+        short events = entry != NULL ? interest(&entry->waits) : 0;
+
+        if (entry != NULL)
+            forget(entry);
+        if (events != 0 && tell(table, entry, fd, events) != 0)
+            wake_all(&entry->waits, WAKE_READY);
+    }
+    return 0;
 }
 
 void fdtable_forget(struct fdtable *table, int fd)

@@ -120,6 +120,9 @@ void fdtable_forget(struct fdtable *table, int fd);
  * closed a descriptor, and opened another with its number. */
 void fdtable_doubt(struct fdtable *table);
 
+/* The set was lost: all is told to a new one. -1 with errno. */
+int fdtable_begin_anew(struct fdtable *table);
+
 /* fd is about to be closed: everybody who waits for it is woken with WAKE_CLOSED. */
 void fdtable_close(struct fdtable *table, int fd);
 

@@ -96,7 +96,10 @@ int green_host_fd(void)
 {
     struct hub *hub = foreign_hub();
 
-    return hub == NULL ? -1 : hub->set.fd;
+    if (hub == NULL)
+        return -1;
+    hub->set.watched = true;
+    return hub->set.fd;
 }
 
 int green_host_dispatch(void)

@@ -242,14 +242,16 @@ bool hub_run(struct hub *hub, bool wait)
 
 void hub_collect(struct hub *hub, double seconds, const sigset_t *mask)
 {
-    bool interrupted;
+    int error;
 
-    if (epollset_collect(&hub->set, seconds, mask, &hub->fds, &interrupted)) {
+    if (epollset_collect(&hub->set, seconds, mask, &hub->fds, &error)) {
         fdtable_collect(&hub->fds);
         mailbox_deliver(hub->mailbox);
     }
-    if (interrupted)
+    if (error == EINTR)
         hub_interrupted(hub);
+    else if (error != 0 && epollset_is_lost(&hub->set))
+        (void)fdtable_begin_anew(&hub->fds);
 }
 
 /* Signals reach those that any waiting call lets in. */

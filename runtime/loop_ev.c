@@ -221,6 +221,7 @@ struct loop *loop_ev_create(struct hub *hub)
     }
     ev_set_userdata(loop->ev, loop);
     ev_set_loop_release_cb(loop->ev, before_wait, after_wait);
+    hub->set.watched = true;
     ev_io_init(&loop->set, on_reports, hub->set.fd, EV_READ);
     loop->set.data = loop;
     start(loop, &loop->set);

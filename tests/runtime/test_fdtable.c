@@ -68,9 +68,10 @@ static void report(int fd, short revents)
 /* What the kernel reports now. */
 static void collect(void)
 {
-    bool interrupted;
+    int error;
 
-    (void)epollset_collect(&set, 0, NULL, &table, &interrupted);
+    (void)epollset_collect(&set, 0, NULL, &table, &error);
+    ck_assert_int_eq(error, 0);
 }
 
 /* In use on the kernel's side since it was born in a hook. */
@@ -271,9 +272,31 @@ START_TEST(what_the_kernel_does_not_take_wakes)
     epollset_finish(&set);
     waiters[1].cause = WAKE_NONE;
     set.fd = LAST; /* no epoll set */
+    set.watched = true;
     ck_assert_int_eq(add(1, FIRST + 1, POLLIN), -1);
     ck_assert_int_eq(errno, EINVAL);
     ck_assert_int_eq(waiters[1].cause, WAKE_NONE);
+    tear_down();
+}
+END_TEST
+
+START_TEST(a_lost_set_is_made_anew_with_all_that_is_awaited)
+{
+    set_up();
+    ck_assert_int_eq(add(0, FIRST, POLLIN), 0);
+    epollset_finish(&set);
+    set.fd = LAST; /* the program's by now, and no epoll set */
+    errno = 0;
+    ck_assert_int_eq(add(1, FIRST + 1, POLLIN), 0);
+    ck_assert_int_eq(errno, 0);
+    ck_assert_int_ne(set.fd, LAST);
+    ck_assert_int_eq(eventfd_write(FIRST, 1), 0);
+    collect();
+    ck_assert_int_eq(waiters[0].cause, WAKE_READY);
+    ck_assert_int_eq(waiters[1].cause, WAKE_NONE);
+    ck_assert_int_eq(eventfd_write(FIRST + 1, 1), 0);
+    collect();
+    ck_assert_int_eq(waiters[1].cause, WAKE_READY);
     tear_down();
 }
 END_TEST
@@ -391,6 +414,7 @@ int main(void)
         nobody_begins_to_wait_for_what_is_being_closed,
         what_is_not_there_is_passed_over,
         what_the_kernel_does_not_take_wakes,
+        a_lost_set_is_made_anew_with_all_that_is_awaited,
         a_number_that_came_back_out_of_sight_is_told_of_anew,
         a_report_for_others_ends_no_doubt,
         a_file_that_lives_on_is_not_reported,
