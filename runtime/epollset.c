@@ -26,7 +26,7 @@ static int control(int set, int operation, int fd, uint32_t events, unsigned tag
     return epoll_ctl(set, operation, fd, &event);
 }
 
-static void close_both(struct epollset *set)
+void epollset_finish(struct epollset *set)
 {
     int saved = errno;
 
@@ -47,13 +47,8 @@ int epollset_init(struct epollset *set)
     if (set->fd >= 0 && set->event >= 0 &&
         control(set->fd, EPOLL_CTL_ADD, set->event, EPOLLIN, 0) == 0)
         return 0;
-    close_both(set);
+    epollset_finish(set);
     return -1;
-}
-
-void epollset_finish(struct epollset *set)
-{
-    close_both(set);
 }
 
 bool epollset_is_lost(struct epollset *set)
@@ -122,14 +117,12 @@ static bool is_unknown_call(int error)
 static int wait_for(int set, struct epoll_event *events, double seconds, const sigset_t *mask)
 {
     static atomic_bool coarse;
-    struct timespec timeout;
-    int count = -1;
 
     if (seconds <= 0)
         return epoll_pwait(set, events, REPORTS, seconds < 0 ? -1 : 0, mask);
-    timeout = timespec_from(seconds);
     if (!atomic_load_explicit(&coarse, memory_order_relaxed)) {
-        count = epoll_pwait2(set, events, REPORTS, &timeout, mask);
+        const struct timespec timeout = timespec_from(seconds);
+        int count = epoll_pwait2(set, events, REPORTS, &timeout, mask);
         if (count >= 0 || !is_unknown_call(errno))
             return count;
         atomic_store_explicit(&coarse, true, memory_order_relaxed);

@@ -24,7 +24,7 @@ struct epollset {
 
 /* -1 with errno. */
 int epollset_init(struct epollset *set);
-void epollset_finish(struct epollset *set);
+void epollset_finish(struct epollset *set); /* leaves errno alone */
 
 /* Whether the program has closed what is the set's, with all descriptors that it did not know, and
  * another can take its place: nobody else watches it. */

@@ -52,6 +52,17 @@ static void *sleep_beside_them(void *argument)
     return argument;
 }
 
+/* What the sleeper saw at *most until the workers were through. */
+static unsigned most_until_all_end(green_t **workers, green_t *sleeper, const unsigned *most)
+{
+    for (int i = 0; i < WORKERS; i++)
+        ck_assert_int_eq(green_join(workers[i], NULL, -1), 0);
+    stopped = true;
+    ck_assert_int_eq(green_join(sleeper, NULL, -1), 0);
+    ck_assert_uint_eq(turns, WORKERS * ROUNDS);
+    return *most;
+}
+
 /* One worker begins before the sleep is over, and one because the clock is coarse. */
 START_TEST(a_deadline_does_not_wait_for_all_who_are_ready)
 {
@@ -61,16 +72,12 @@ START_TEST(a_deadline_does_not_wait_for_all_who_are_ready)
     sleeper = green_spawn(sleep_beside_them, &most);
     for (int i = 0; i < WORKERS; i++)
         workers[i] = green_spawn(work_and_yield, NULL);
-    for (int i = 0; i < WORKERS; i++)
-        ck_assert_int_eq(green_join(workers[i], NULL, -1), 0);
-    stopped = true;
-    ck_assert_int_eq(green_join(sleeper, NULL, -1), 0);
-    ck_assert_uint_eq(turns, WORKERS * ROUNDS);
-    ck_assert_uint_le(most, 3);
+    ck_assert_uint_le(most_until_all_end(workers, sleeper, &most), 3);
 }
 END_TEST
 
-/* As libraries do that only want to give way: libmariadb, before it asks whether it is connected. */
+/* As libraries do that only want to give way: libmariadb, before it asks whether it is connected.
+ */
 static void *give_way_and_work(void *argument)
 {
     for (int i = 0; i < ROUNDS; i++) {
@@ -88,12 +95,7 @@ START_TEST(a_sleep_that_only_gives_way_does_not_go_first)
     for (int i = 0; i < WORKERS; i++)
         workers[i] = green_spawn(give_way_and_work, NULL);
     sleeper = green_spawn(sleep_beside_them, &most);
-    for (int i = 0; i < WORKERS; i++)
-        ck_assert_int_eq(green_join(workers[i], NULL, -1), 0);
-    stopped = true;
-    ck_assert_int_eq(green_join(sleeper, NULL, -1), 0);
-    ck_assert_uint_eq(turns, WORKERS * ROUNDS);
-    ck_assert_uint_le(most, 3);
+    ck_assert_uint_le(most_until_all_end(workers, sleeper, &most), 3);
 }
 END_TEST
 

@@ -14,7 +14,6 @@
 #include <signal.h>
 #include <stdint.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -275,85 +274,6 @@ START_TEST(closed_behind_the_hub_and_reported_under_its_number)
     ck_assert_int_eq(write(s[1], "x", 1), 1); /* comes to the number that was closed */
     for (int i = 0; i < 5; i++)
         green_sleep(0.01);
-}
-END_TEST
-
-static void *close_all_but(void *kept)
-{
-    const int *fds = kept;
-
-    for (int fd = 3; fd < 1024; fd++)
-        if (fd != fds[0] && fd != fds[1])
-            close(fd);
-    return NULL;
-}
-
-/* As daemons do, who do not know what they have open. */
-START_TEST(a_hub_whose_own_descriptors_are_closed_goes_on)
-{
-    pthread_t thread;
-    green_t *g, *late;
-    int other[2];
-
-    make_pair();
-    memcpy(other, s, sizeof other);
-    g = reader(s[0]);
-    green_yield();
-    close_all_but(s);
-    ck_assert_int_eq(write(s[1], "x", 1), 1);
-    ck_assert_int_eq(outcome(g), 1);
-
-    late = reader(s[0]); /* who asks the set while there is none */
-    close_all_but(s);
-    ck_assert_int_eq(open("/dev/null", O_RDONLY), 3);
-    green_sleep(0.01);
-    ck_assert_int_eq(write(s[1], "x", 1), 1);
-    ck_assert_int_eq(outcome(late), 1);
-
-    g = reader(s[0]);
-    green_yield();
-    ck_assert_int_eq(pthread_create(&thread, NULL, close_all_but, s), 0);
-    ck_assert_int_eq(pthread_join(thread, NULL), 0);
-    green_sleep(0.01);
-    ck_assert_int_eq(write(s[1], "x", 1), 1);
-    ck_assert_int_eq(outcome(g), 1);
-}
-END_TEST
-
-/* How often this thread gave the processor away. */
-static long pauses(void)
-{
-    struct rusage usage;
-
-    ck_assert_int_eq(getrusage(RUSAGE_THREAD, &usage), 0);
-    return usage.ru_nvcsw;
-}
-
-static void sleep_without(int error)
-{
-    double begin;
-    long before;
-
-    make_pair();
-    ck_assert_ptr_nonnull(reader(s[0])); /* there is a hub now */
-    green_yield();
-    ck_assert(make_fail(SYS_epoll_pwait2, 0, 0, error));
-    begin = now();
-    before = pauses();
-    green_sleep(0.05);
-    ck_assert_double_ge(now() - begin, 0.05);
-    ck_assert_int_gt(pauses(), before);
-}
-
-START_TEST(a_kernel_without_precise_waits_serves)
-{
-    sleep_without(ENOSYS);
-}
-END_TEST
-
-START_TEST(a_filter_that_does_not_know_precise_waits_serves)
-{
-    sleep_without(EPERM);
 }
 END_TEST
 
@@ -641,9 +561,6 @@ int main(void)
         closed_behind_the_hub,
         closed_behind_the_hub_and_used_again,
         closed_behind_the_hub_and_reported_under_its_number,
-        a_hub_whose_own_descriptors_are_closed_goes_on,
-        a_kernel_without_precise_waits_serves,
-        a_filter_that_does_not_know_precise_waits_serves,
         a_kill_ends_one_call_only,
         a_kill_after_the_wake_up_counts_for_the_next_wait,
         wait_fd_tells_revents_and_timeouts,
