@@ -16,7 +16,7 @@
 struct fdtable;
 
 struct epollset {
-    int fd;           /* readable while there are reports */
+    atomic_int fd;    /* readable while there are reports */
     atomic_int event; /* in the set */
     atomic_bool woken;
     bool watched; /* by somebody else, under its number */

@@ -28,22 +28,6 @@ greenify_\name:
         .endif
         .endm
 
-        .macro  same name, another
-        .globl  greenify_\name
-        .type   greenify_\name, @function
-        .set    greenify_\name, greenify_\another
-        .set    same_\name, 1
-        .endm
-
-        .text
-        .hidden hub_of_thread, hub_ever
-
-#define SHARED(name) .set shared_##name, 1
-#define ALWAYS(name) .set always_##name, 1
-#define SAME(name, another) same name, another
-#include "hook_entries.def"
-
-#define HOOK(group, name, what) entry name
-#include "hooks.def"
+#include "../hooks.inc"
 
         .section .note.GNU-stack, "", @progbits
