@@ -5,45 +5,19 @@
  * call is made once, by direct_NAME() and by hooked_NAME(), for somebody who counts instructions;
  * without one they are timed.
  */
+#include "hook_calls.h"
 #include "measure.h"
 
 #include <math.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 
 enum { CALLS = 10000, ROUNDS = 300 };
 
-typedef long any_function(void *, void *, long, long, long, long);
-
-/* Through a pointer, as a library calls through its table. */
-#define HOOK(group, name, what)                                                                    \
-    extern any_function libc_##name __asm__(#name);                                                \
-    any_function greenify_##name;                                                                  \
-    static any_function *volatile name##_pointer = libc_##name;                                    \
-    static any_function *volatile name##_hook = greenify_##name;                                   \
-    __attribute__((noinline)) static long direct_##name(void);                                     \
-    __attribute__((noinline)) static long hooked_##name(void);                                     \
-    static char name##_room[64];                                                                   \
-    static long direct_##name(void)                                                                \
-    {                                                                                              \
-        return name##_pointer(name##_room, name##_room, 1, 64, 0, 0);                              \
-    }                                                                                              \
-    static long hooked_##name(void)                                                                \
-    {                                                                                              \
-        return name##_hook(name##_room, name##_room, 1, 64, 0, 0);                                 \
-    }
-#include "hooks.def"
-#undef HOOK
-
-static const struct {
-    const char *name;
-    long (*direct)(void), (*hooked)(void);
-    any_function *warm;
-} rows[] = {
-#define HOOK(group, name, what) {#name, direct_##name, hooked_##name, greenify_##name},
-#include "hooks.def"
-#undef HOOK
-};
+/* In stubs.c: a program that needs that library has its functions, not libc's. */
+extern bool hook_stubs_are_used;
 
 static long (*volatile timed)(void);
 
@@ -59,30 +33,37 @@ static double nanoseconds(long (*function)(void))
 }
 
 /* The best of many short rounds, by turns: whatever else the machine does only ever adds time. */
-static void compare(const char *name, long (*direct)(void), long (*hooked)(void))
+static void compare(const struct hook_call *call)
 {
     double best = 1e9, best_hooked = 1e9;
 
     for (int round = 0; round < ROUNDS; round++) {
-        best = fmin(best, nanoseconds(direct));
-        best_hooked = fmin(best_hooked, nanoseconds(hooked));
+        best = fmin(best, nanoseconds(call->direct));
+        best_hooked = fmin(best_hooked, nanoseconds(call->hooked));
     }
-    printf("%-28s direct %5.2f ns, hooked +%.2f ns\n", name, best, best_hooked - best);
+    printf("%-28s direct %5.2f ns, hooked +%.2f ns\n", call->name, best, best_hooked - best);
 }
 
 int main(int argc, char **argv)
 {
     (void)argv;
-    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
-        static char room[64];
-
-        (void)rows[i].warm(room, room, 1, 64, 0, 0); /* what is looked up once */
-        if (argc > 1) {
-            (void)rows[i].direct();
-            (void)rows[i].hooked();
-            continue;
-        }
-        compare(rows[i].name, rows[i].direct, rows[i].hooked);
+    hook_stubs_are_used = true;
+    if (mmap(HOOK_CALLS_ROOM, HOOK_CALLS_ROOM_SIZE, PROT_READ | PROT_WRITE,
+             MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0) != HOOK_CALLS_ROOM) {
+        perror("mmap");
+        return EXIT_FAILURE;
     }
+    for (size_t i = 0; i < hook_calls_count; i++)
+        (void)hook_calls[i].hooked(); /* what is looked up once */
+    for (size_t i = 0; i < hook_calls_count; i++) {
+        if (argc > 1) {
+            (void)hook_calls[i].direct();
+            (void)hook_calls[i].hooked();
+        } else {
+            compare(&hook_calls[i]);
+        }
+    }
+    if (argc == 1)
+        compare(&hook_calls_of_keys);
     return EXIT_SUCCESS;
 }
