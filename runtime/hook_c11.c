@@ -156,16 +156,6 @@ void greenify_thrd_exit(int result)
     greenify_pthread_exit((void *)(intptr_t)result);
 }
 
-int greenify_tss_create(tss_t *key, tss_dtor_t destructor)
-{
-    return result_of(greenify_pthread_key_create(key, destructor));
-}
-
-void greenify_tss_delete(tss_t key)
-{
-    (void)greenify_pthread_key_delete(key);
-}
-
 void *greenify_tss_get(tss_t key)
 {
     return greenify_pthread_getspecific(key);

@@ -11,6 +11,11 @@
 
 #include "hook.h"
 
+/* Behind a function that is its own entry, for each of its names: ALWAYS in hook_entries.def. */
+#define OWN_ENTRY(name, function)                                                                  \
+    extern __typeof__(name) own_entry_##name __asm__("greenify_" #name)                            \
+        __attribute__((alias("in_hub_" #function), visibility("default")))
+
 /* The part of a hook that has to wait: apart from it, so that the first try needs no frame. */
 #define IN_HUB static __attribute__((noinline))
 

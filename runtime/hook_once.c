@@ -134,56 +134,44 @@ void greenify_call_once(once_flag *flag, void (*routine)(void))
 /* --- C++ statics ------------------------------------------------------------------------------ */
 
 /* libgreen is not linked to a C++ runtime; whoever calls these hooks is. */
-enum guard { ACQUIRE, RELEASE, ABORT, GUARDS };
-static const char *const guard_names[GUARDS] = {
-    [ACQUIRE] = "__cxa_guard_acquire",
-    [RELEASE] = "__cxa_guard_release",
-    [ABORT] = "__cxa_guard_abort",
-};
-static void *_Atomic guard_functions[GUARDS];
+typedef int guard_function(long long *guard);
 
-static void *find_guard(enum guard which)
+static guard_function *find_guard(const char *name)
 {
     static const char *const runtimes[] = {"libstdc++.so.6", "libc++abi.so.1", "libc++.so.1"};
-    void *function = dlsym(RTLD_DEFAULT, guard_names[which]);
+    void *found = dlsym(RTLD_DEFAULT, name);
+    guard_function *function;
 
-    for (size_t i = 0; function == NULL && i < sizeof runtimes / sizeof runtimes[0]; i++) {
+    for (size_t i = 0; found == NULL && i < sizeof runtimes / sizeof runtimes[0]; i++) {
         void *runtime = dlopen(runtimes[i], RTLD_LAZY | RTLD_NOLOAD);
 
         if (runtime == NULL)
             continue;
-        function = dlsym(runtime, guard_names[which]);
+        found = dlsym(runtime, name);
         dlclose(runtime);
     }
-    if (function == NULL)
+    if (found == NULL)
         abort(); /* nobody can have imported what is nowhere */
+    *(void **)&function = found;
     return function;
 }
 
-static __attribute__((noinline)) void *look_up_guard(enum guard which)
-{
-    void *function = find_guard(which);
-
-    atomic_store_explicit(&guard_functions[which], function, memory_order_release);
-    return function;
-}
-
-/* The C++ runtime's own; those that return nothing return something that nobody looks at. */
-static inline int call_guard(enum guard which, long long *guard)
-{
-    void *found = atomic_load_explicit(&guard_functions[which], memory_order_acquire);
-    int (*function)(long long *);
-
-    *(void **)&function = found != NULL ? found : look_up_guard(which);
-    return function(guard);
-}
-
-IN_HUB void guard_end(enum guard which, long long *guard)
-{
-    (void)call_guard(which, guard);
-    if (!lot_is_empty())
-        lot_wake(guard, SIZE_MAX);
-}
+/* The C++ runtime's own, for the entries of the hooks as well; at first they lead to who finds it.
+ * Those that return nothing return something that nobody looks at. */
+#define GUARD(name)                                                                                \
+    static guard_function find_##name;                                                             \
+    guard_function *_Atomic function_##name = find_##name;                                         \
+    static int find_##name(long long *guard)                                                       \
+    {                                                                                              \
+        guard_function *function = find_guard(#name);                                              \
+                                                                                                   \
+        function_##name = function;                                                                \
+        return function(guard);                                                                    \
+    }
+GUARD(__cxa_guard_acquire)
+GUARD(__cxa_guard_release)
+GUARD(__cxa_guard_abort)
+#undef GUARD
 
 /* The C++ ABI's first byte: it is done. In the second both runtimes note that somebody is at it. */
 static int attempt_guard(void *guard)
@@ -197,8 +185,9 @@ static int attempt_guard(void *guard)
     return claim_take(guard) ? MINE : EBUSY;
 }
 
-IN_HUB int guard_acquire_in_hub(struct hub *hub, long long *guard)
+int greenify___cxa_guard_acquire(long long *guard)
 {
+    struct hub *hub = hub_current();
     int deferred = 0, result;
     const struct lot_call call = {
         .name = "__cxa_guard_acquire",
@@ -212,33 +201,28 @@ IN_HUB int guard_acquire_in_hub(struct hub *hub, long long *guard)
     result = lot_await(hub, &call);
     hub_defer(hub, deferred);
     if (result == LOT_REFUSED)
-        return call_guard(ACQUIRE, guard);
+        return function___cxa_guard_acquire(guard);
     if (result == MINE) {
-        result = call_guard(ACQUIRE, guard);
+        result = function___cxa_guard_acquire(guard);
         claim_drop(guard);
     }
     return result;
 }
 
-int greenify___cxa_guard_acquire(long long *guard)
+static void guard_released(long long *guard)
 {
-    struct hub *hub = hub_current();
-
-    return hub == NULL ? call_guard(ACQUIRE, guard) : guard_acquire_in_hub(hub, guard);
+    if (!lot_is_empty())
+        lot_wake(guard, SIZE_MAX);
 }
 
 void greenify___cxa_guard_release(long long *guard)
 {
-    if (hub_ever)
-        guard_end(RELEASE, guard);
-    else
-        (void)call_guard(RELEASE, guard);
+    (void)function___cxa_guard_release(guard);
+    guard_released(guard);
 }
 
 void greenify___cxa_guard_abort(long long *guard)
 {
-    if (hub_ever)
-        guard_end(ABORT, guard);
-    else
-        (void)call_guard(ABORT, guard);
+    (void)function___cxa_guard_abort(guard);
+    guard_released(guard);
 }

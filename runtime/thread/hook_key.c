@@ -19,6 +19,8 @@ static struct green *owner_of_values(pthread_key_t key)
     return self != NULL && key_is_ours(key) ? self : NULL;
 }
 
+/* --- keys: coroutines may come later ---------------------------------------------------------- */
+
 int greenify_pthread_key_create(pthread_key_t *key, void (*destructor)(void *))
 {
     int result = pthread_key_create(key, destructor);
@@ -27,12 +29,34 @@ int greenify_pthread_key_create(pthread_key_t *key, void (*destructor)(void *))
         key_born(*key, destructor);
     return result;
 }
+OWN_ENTRY(pthread_key_create, pthread_key_create);
+OWN_ENTRY(__pthread_key_create, pthread_key_create);
 
 int greenify_pthread_key_delete(pthread_key_t key)
 {
     key_gone(key);
     return pthread_key_delete(key);
 }
+OWN_ENTRY(pthread_key_delete, pthread_key_delete);
+
+int greenify_tss_create(tss_t *key, tss_dtor_t destructor)
+{
+    int result = tss_create(key, destructor);
+
+    if (result == thrd_success)
+        key_born(*key, destructor);
+    return result;
+}
+OWN_ENTRY(tss_create, tss_create);
+
+void greenify_tss_delete(tss_t key)
+{
+    key_gone(key);
+    tss_delete(key);
+}
+OWN_ENTRY(tss_delete, tss_delete);
+
+/* --- values ----------------------------------------------------------------------------------- */
 
 void *greenify_pthread_getspecific(pthread_key_t key)
 {

@@ -1,23 +1,16 @@
 /* SPDX-License-Identifier: MIT
  *
- * As in libc a key carries a count that is odd while the key is in use, and each value the count
- * that it was set under: the values of a key that was deleted are not those of the next one with
- * its number.
+ * What the keys of patched code are, and the values that coroutines have under them: in blocks that
+ * are there once one of their keys has a value.
  */
 #include "keys.h"
 
-#include <limits.h>
-#include <stdatomic.h>
 #include <stddef.h>
-#include <stdint.h>
 #include <stdlib.h>
 
 enum { PER_BLOCK = 32, BLOCKS = PTHREAD_KEYS_MAX / PER_BLOCK };
 
-static struct key {
-    atomic_uintptr_t count;
-    void (*destructor)(void *);
-} keys[PTHREAD_KEYS_MAX];
+struct key keys[PTHREAD_KEYS_MAX];
 
 struct value {
     uintptr_t count;
@@ -36,29 +29,9 @@ static uintptr_t count_of(pthread_key_t key)
     return atomic_load_explicit(&keys[key].count, memory_order_acquire);
 }
 
-static bool is_used(uintptr_t count)
-{
-    return (count & 1) != 0;
-}
-
-/* The number may have been deleted before by code that is not patched: then it is odd already. */
-void key_born(pthread_key_t key, void (*destructor)(void *))
-{
-    uintptr_t count = count_of(key);
-
-    keys[key].destructor = destructor;
-    atomic_store_explicit(&keys[key].count, count + (is_used(count) ? 2 : 1), memory_order_release);
-}
-
-void key_gone(pthread_key_t key)
-{
-    if (key_is_ours(key))
-        atomic_fetch_add_explicit(&keys[key].count, 1, memory_order_release);
-}
-
 bool key_is_ours(pthread_key_t key)
 {
-    return key < PTHREAD_KEYS_MAX && is_used(count_of(key));
+    return key < PTHREAD_KEYS_MAX && key_count_is_used(count_of(key));
 }
 
 /* --- values ----------------------------------------------------------------------------------- */
@@ -102,14 +75,17 @@ int key_values_set(struct key_values **values, pthread_key_t key, const void *da
 
 /* --- the end ---------------------------------------------------------------------------------- */
 
-/* One value, if there is one that means something: it is NULL when its destructor is called. */
+/* One value, if there is one that means something: it is NULL when its destructor is called. Where
+ * another thread deletes the key meanwhile and its number is given to another key, the destructor
+ * may be that one's, but then the count is, too. */
 static void destroy_value(struct value *value, pthread_key_t key)
 {
+    void (*destructor)(void *) = atomic_load_explicit(&keys[key].destructor, memory_order_acquire);
     void *data = value->data;
 
     value->data = NULL;
-    if (data != NULL && value->count == count_of(key) && keys[key].destructor != NULL)
-        keys[key].destructor(data);
+    if (data != NULL && value->count == count_of(key) && destructor != NULL)
+        destructor(data);
 }
 
 static void destroy_round(struct key_values *values)

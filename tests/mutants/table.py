@@ -28,6 +28,8 @@ TESTS = {
     "mailbox": ["tests/runtime/test_mailbox"],
     "host": ["tests/runtime/test_host"],
     "fork": ["tests/stress/stress_fork", "300", "1"],
+    "keys": ["tests/thread/test_thread_keys"],
+    "statics": ["tests/sync/test_statics"],
 }
 
 
@@ -319,4 +321,20 @@ MUTANTS = [
            "    pool.queued = pool.unbounded = 0;", ["offload", "fork"]),
     Mutant("child-has-its-parents-lot", "runtime/lot_queue.c",
            "    pthread_atfork(NULL, NULL, reset);", "", ["fork", "ends"]),
+
+    # --- keys and statics -----------------------------------------------------------------------
+    Mutant("number-brings-the-values-of-a-deleted-key", "runtime/thread/keys.h",
+           "(count + 1) | 1", "count | 1", ["keys"]),
+    Mutant("key-after-another-that-libc-deleted-is-not-ours", "runtime/thread/keys.h",
+           "(count + 1) | 1", "count + 1", ["keys"]),
+    Mutant("deleted-key-stays-ours", "runtime/thread/hook_key.c",
+           "    key_gone(key);\n    return", "    return", ["keys"]),
+    Mutant("key-of-c11-deleted-stays-ours", "runtime/thread/hook_key.c",
+           "    key_gone(key);\n    tss", "    tss", ["keys"]),
+    Mutant("key-deleted-twice-is-ours", "runtime/thread/keys.h",
+           "    if (key_count_is_used(count))\n", "", ["keys"]),
+    Mutant("no-key-changes-one", "runtime/thread/hook_key.c",
+           "    if (result == thrd_success)\n", "", ["keys"]),
+    Mutant("guard-entry-finds-the-wrong-function", "runtime/hook_once.c",
+           "find_guard(#name)", "find_guard(\"__cxa_guard_release\")", ["statics"]),
 ]

@@ -87,6 +87,30 @@ static void *use_moody(void *)
     return nullptr;
 }
 
+/* The same in threads that have no hub. */
+struct Plain {
+    static int tries;
+
+    Plain()
+    {
+        if (tries++ < 2)
+            throw std::runtime_error("not yet");
+    }
+};
+
+int Plain::tries;
+
+static void *use_plain(void *)
+{
+    try {
+        static Plain plain;
+
+        return &plain;
+    } catch (const std::runtime_error &) {
+        return nullptr;
+    }
+}
+
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 static int once_done;
 
@@ -139,6 +163,9 @@ int main()
     pthread_t threads[3];
     int right[3];
 
+    expect(use_plain(nullptr) == nullptr && use_plain(nullptr) == nullptr, "a try without a hub");
+    expect(use_plain(nullptr) != nullptr && use_plain(nullptr) != nullptr, "the third is good");
+    expect(Plain::tries == 3, "it is the last");
     for (int i = 0; i < 3; i++)
         pthread_create(&threads[i], nullptr, slow_in_thread, &right[i]);
     expect(in_coroutines(use_slow) == 10, "all coroutines see the static");

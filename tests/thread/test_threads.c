@@ -169,57 +169,6 @@ END_TEST
 
 /* --- coroutines that nobody made by pthread_create() ------------------------------------------ */
 
-static pthread_key_t key;
-static int destroyed;
-
-static void count_destroyed(void *value)
-{
-    destroyed += (int)(intptr_t)value;
-}
-
-static void *keep_value(void *value)
-{
-    ck_assert_ptr_null(greenify_pthread_getspecific(key));
-    ck_assert_int_eq(greenify_pthread_setspecific(key, value), 0);
-    green_yield();
-    ck_assert_ptr_eq(greenify_pthread_getspecific(key), value);
-    return value;
-}
-
-START_TEST(test_each_coroutine_has_values_and_the_root_those_of_the_thread)
-{
-    green_t *a = green_spawn(keep_value, (void *)1), *b = green_spawn(keep_value, (void *)2);
-
-    ck_assert_int_eq(greenify_pthread_key_create(&key, count_destroyed), 0);
-    ck_assert_int_eq(greenify_pthread_setspecific(key, (void *)100), 0);
-    ck_assert_int_eq(green_join(a, NULL, -1), 0);
-    ck_assert_int_eq(green_join(b, NULL, -1), 0);
-    ck_assert_int_eq(destroyed, 3);
-    ck_assert_ptr_eq(greenify_pthread_getspecific(key), (void *)100);
-    ck_assert_ptr_eq(pthread_getspecific(key), (void *)100);
-    ck_assert_int_eq(greenify_pthread_key_delete(key), 0);
-}
-END_TEST
-
-static void *use_foreign_key(void *unused)
-{
-    ck_assert_ptr_eq(greenify_pthread_getspecific(key), (void *)5);
-    ck_assert_int_eq(greenify_pthread_setspecific(key, (void *)6), 0);
-    return unused;
-}
-
-START_TEST(test_a_key_of_other_code_keeps_the_values_of_the_thread)
-{
-    green_t *g = green_spawn(use_foreign_key, NULL);
-
-    ck_assert_int_eq(pthread_key_create(&key, NULL), 0);
-    ck_assert_int_eq(pthread_setspecific(key, (void *)5), 0);
-    ck_assert_int_eq(green_join(g, NULL, -1), 0);
-    ck_assert_ptr_eq(pthread_getspecific(key), (void *)6);
-    pthread_key_delete(key);
-}
-END_TEST
-
 static void *tell_self(void *unused)
 {
     pthread_t self = greenify_pthread_self();
@@ -452,8 +401,6 @@ int main(void)
         test_without_a_hub_they_are_libcs,
         test_ten_thousand_at_once,
         test_who_never_waits_lets_others_run,
-        test_each_coroutine_has_values_and_the_root_those_of_the_thread,
-        test_a_key_of_other_code_keeps_the_values_of_the_thread,
         test_each_coroutine_is_somebody,
         test_any_coroutine_may_leave,
         test_libc_knows_nothing_of_them,

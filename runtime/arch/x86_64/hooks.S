@@ -4,16 +4,13 @@
  * all registers as they were but r11, which belongs to nobody in a call.
  */
         .macro  entry name
-        .ifndef same_\name
+        .ifndef elsewhere_\name
         .globl  greenify_\name
         .type   greenify_\name, @function
         .hidden in_hub_\name
         .p2align 4
 greenify_\name:
         .cfi_startproc
-        .ifdef  always_\name
-        jmp     in_hub_\name
-        .else
         .ifdef  shared_\name
         cmpb    $0, hub_ever(%rip)
         .else
@@ -21,6 +18,9 @@ greenify_\name:
         cmpq    $0, %fs:(%r11)
         .endif
         jne     in_hub_\name
+        .ifdef  found_\name
+        jmpq    *function_\name(%rip)
+        .else
         jmpq    *\name@GOTPCREL(%rip)
         .endif
         .cfi_endproc
