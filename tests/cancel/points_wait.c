@@ -8,6 +8,7 @@
 
 #include <errno.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -222,10 +223,12 @@ static void forget_signal(void)
     signal(SIGUSR1, SIG_DFL);
 }
 
-/* While the loop waits: a signal before that would be lost, as in libc. */
+/* While the loop waits: a signal before that would be lost, as in libc. So there are more. */
+static atomic_bool raised_enough;
+
 static void *raise_later(void *thread)
 {
-    for (int i = 0; i < 5; i++) {
+    while (!raised_enough) {
         usleep(20000);
         pthread_kill((pthread_t)thread, SIGUSR1);
     }
@@ -236,12 +239,14 @@ static pthread_t raiser;
 
 static void raise_soon(void)
 {
+    raised_enough = false;
     if (pthread_create(&raiser, NULL, raise_later, (void *)pthread_self()) != 0)
         abort();
 }
 
 static void forget_raised(void)
 {
+    raised_enough = true;
     if (raiser != 0)
         pthread_join(raiser, NULL);
     raiser = 0;

@@ -15,6 +15,7 @@ int run_suite(const char *name, const TTest *const *tests, size_t count, void (*
     int failed;
 
     tcase_add_checked_fixture(tcase, before, after);
+    tcase_set_timeout(tcase, 60);
     for (size_t i = 0; i < count; i++)
         tcase_add_test(tcase, tests[i]);
     suite_add_tcase(suite, tcase);

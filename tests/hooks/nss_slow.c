@@ -1,9 +1,13 @@
 /* SPDX-License-Identifier: MIT
  *
  * A module of nsswitch.conf(5) that takes its time, as one that asks a server does: every name is
- * known, users and groups have id 4711, and a group has many members.
+ * known, users and groups have id 4711, and a group has many members. The user "late" is told of
+ * when the descriptor GATE is closed.
  */
+#include "nss_slow.h"
+
 #include <errno.h>
+#include <fcntl.h>
 #include <grp.h>
 #include <nss.h>
 #include <pwd.h>
@@ -23,7 +27,9 @@ enum nss_status _nss_slow_initgroups_dyn(const char *name, gid_t group, long *st
 enum nss_status _nss_slow_getpwnam_r(const char *name, struct passwd *user, char *buffer,
                                      size_t size, int *error)
 {
-    usleep(PAUSE);
+    do
+        usleep(PAUSE);
+    while (strcmp(name, "late") == 0 && fcntl(GATE, F_GETFD) >= 0);
     if (strlen(name) >= size) {
         *error = ERANGE;
         return NSS_STATUS_TRYAGAIN;

@@ -10,6 +10,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/sockios.h>
 #include <netinet/in.h>
 #include <pthread.h>
 #include <stdint.h>
@@ -259,6 +260,17 @@ static void drain(int ends[2])
     ck_assert(fdtable_find(&hub_current()->fds, ends[0])->drained);
 }
 
+/* Until all that was sent there has come to the other end: a busy kernel takes its time. */
+static void await_arrival(int fd)
+{
+    int on_its_way = 1;
+
+    while (on_its_way > 0) {
+        ck_assert_int_eq(ioctl(fd, SIOCOUTQ, &on_its_way), 0);
+        usleep(500);
+    }
+}
+
 static unsigned long waits(void)
 {
     struct green_hub_stats stats;
@@ -279,6 +291,7 @@ START_TEST(what_was_read_to_its_end_is_waited_for_untried)
     ck_assert_int_eq(greenify_read(ends[0], &c, 1), 1);
     ck_assert_uint_eq(waits() - before, 1);
     ck_assert_int_eq(send(ends[1], "zz", 2, 0), 2);
+    await_arrival(ends[1]);
     ck_assert_int_eq(greenify_recv(ends[0], &c, 1, MSG_PEEK), 1);
     ck_assert_int_eq(greenify_recv(ends[0], &c, 1, 0), 1);
     ck_assert_int_eq(greenify_recv(ends[0], &c, 1, 0), 1);
@@ -297,6 +310,7 @@ START_TEST(a_drained_stream_that_waits_no_more_is_tried)
     drain(ends);
     ck_assert_int_eq(greenify_ioctl(ends[0], FIONBIO, &one), 0);
     ck_assert_int_eq(send(ends[1], "z", 1, 0), 1);
+    await_arrival(ends[1]);
     ck_assert_int_eq(greenify_recv(ends[0], &c, 1, 0), 1);
     ck_assert_int_eq(receive_error(ends[0]), EAGAIN);
     close(ends[1]);
@@ -320,7 +334,8 @@ START_TEST(an_end_that_came_with_the_data_is_found)
     drain(ends);
     ck_assert_int_eq(send(ends[1], "z", 1, 0), 1);
     ck_assert_int_eq(shutdown(ends[1], SHUT_WR), 0);
-    green_sleep(0.002);
+    await_arrival(ends[1]);
+    green_sleep(0.002); /* the hub hears of it */
     before = waits();
     ck_assert_int_eq(greenify_recv(ends[0], two, 2, 0), 1);
     ck_assert_int_eq(greenify_recv(ends[0], two, 2, 0), 0);
@@ -340,7 +355,8 @@ START_TEST(data_behind_the_urgent_mark_are_found)
     ck_assert_int_eq(send(ends[1], "a", 1, 0), 1);
     ck_assert_int_eq(send(ends[1], "u", 1, MSG_OOB), 1);
     ck_assert_int_eq(send(ends[1], "b", 1, 0), 1);
-    green_sleep(0.002);
+    await_arrival(ends[1]);
+    green_sleep(0.002); /* the hub hears of it */
     before = waits();
     for (char expected = 'a'; expected <= 'b'; expected++) {
         ck_assert_int_eq(greenify_recv(ends[0], two, 2, 0), 1);

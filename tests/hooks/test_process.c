@@ -12,22 +12,34 @@
 #include <stdlib.h>
 #include <sys/wait.h>
 
-enum { LONG = 100000 }; /* microseconds that children live */
+enum { SHORT = 100000, LONG = 500000 }; /* microseconds that children live */
 
-static pid_t child_that_exits(int status)
+static pid_t child_that_exits(int status, useconds_t life)
 {
     pid_t child = fork();
 
     if (child == 0) {
-        usleep(LONG);
+        usleep(life);
         _exit(status);
+    }
+    return child;
+}
+
+static pid_t child_that_stays(void)
+{
+    pid_t child = fork();
+
+    if (child == 0) {
+        alarm(100);
+        for (;;)
+            pause();
     }
     return child;
 }
 
 static void *wait_for_one(void *expected)
 {
-    pid_t child = child_that_exits((int)(intptr_t)expected);
+    pid_t child = child_that_exits((int)(intptr_t)expected, LONG);
     int status = 0;
 
     if (greenify_waitpid(child, &status, 0) != child || !WIFEXITED(status))
@@ -38,12 +50,12 @@ static void *wait_for_one(void *expected)
 static void *run_command(void *unused)
 {
     (void)unused;
-    return (void *)(intptr_t)WEXITSTATUS(greenify_system("sleep 0.1; exit 7"));
+    return (void *)(intptr_t)WEXITSTATUS(greenify_system("sleep 0.5; exit 7"));
 }
 
 static void *close_command(void *unused)
 {
-    FILE *stream = popen("sleep 0.1; exit 7", "r");
+    FILE *stream = popen("sleep 0.5; exit 7", "r");
 
     (void)unused;
     return stream == NULL ? NULL : (void *)(intptr_t)WEXITSTATUS(greenify_pclose(stream));
@@ -78,7 +90,7 @@ static void *wait_for_any(void *unused)
 
 START_TEST(two_that_wait_for_any_child_get_one_each)
 {
-    pid_t first = child_that_exits(1), second = child_that_exits(2);
+    pid_t first = child_that_exits(1, SHORT), second = child_that_exits(2, SHORT);
     green_t *a = green_spawn(wait_for_any, NULL), *b = green_spawn(wait_for_any, NULL);
     void *got_a, *got_b;
 
@@ -98,7 +110,7 @@ START_TEST(stops_are_seen)
     siginfo_t info;
 
     if (child == 0) {
-        usleep(LONG);
+        usleep(SHORT);
         raise(SIGSTOP);
         _exit(5);
     }
@@ -143,7 +155,7 @@ static void *wait_and_tell(void *child)
 
 START_TEST(a_wait_can_be_killed_and_the_child_is_left)
 {
-    pid_t child = child_that_exits(4);
+    pid_t child = child_that_stays();
     green_t *g = green_spawn(wait_and_tell, &child);
     void *error;
     int status;
@@ -152,8 +164,9 @@ START_TEST(a_wait_can_be_killed_and_the_child_is_left)
     ck_assert_int_eq(green_kill(g, ECANCELED), 0);
     ck_assert_int_eq(green_join(g, &error, -1), 0);
     ck_assert_int_eq((int)(intptr_t)error, ECANCELED);
+    kill(child, SIGKILL);
     ck_assert_int_eq(waitpid(child, &status, 0), child);
-    ck_assert_int_eq(WEXITSTATUS(status), 4);
+    ck_assert_int_eq(WTERMSIG(status), SIGKILL);
 }
 END_TEST
 
@@ -181,12 +194,13 @@ START_TEST(a_thread_that_ends_takes_the_descriptors_of_its_waits_along)
     pthread_t thread;
     int before;
 
-    waited_for = child_that_exits(4);
+    waited_for = child_that_stays();
     ck_assert_int_eq(pipe(waits), 0);
     before = open_descriptors();
     ck_assert_int_eq(pthread_create(&thread, NULL, leave_waiting, NULL), 0);
     ck_assert_int_eq(pthread_join(thread, NULL), 0);
     ck_assert_int_eq(open_descriptors(), before);
+    kill(waited_for, SIGKILL);
     ck_assert_int_eq(waitpid(waited_for, NULL, 0), waited_for);
 }
 END_TEST

@@ -10,7 +10,9 @@
 #include <dlfcn.h>
 #include <errno.h>
 #include <poll.h>
+#include <pthread.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <time.h>
@@ -33,22 +35,54 @@ static socket_wait *load(void)
 static socket_wait *wait_for;
 static int silent[2];
 
-static void *wait_a_second(void *unused)
+static void *wait_long(void *unused)
 {
     (void)unused;
-    return (void *)(intptr_t)wait_for(silent[0], 1, time(NULL) + 1);
+    return (void *)(intptr_t)wait_for(silent[0], 1, time(NULL) + 1000);
 }
 
-/* Whether two waits at the same time take as long as one. */
+static char state_of(pid_t thread)
+{
+    char path[64], state = 0;
+    FILE *file;
+
+    snprintf(path, sizeof path, "/proc/self/task/%d/stat", (int)thread);
+    file = fopen(path, "r");
+    if (file == NULL || fscanf(file, "%*d (%*[^)]) %c", &state) != 1)
+        abort();
+    fclose(file);
+    return state;
+}
+
+/* Ends the waits when the thread sleeps: in the first of them, or in the loop while both wait. */
+static void *write_when_it_sleeps(void *thread)
+{
+    while (state_of(*(pid_t *)thread) != 'S')
+        usleep(1000);
+    if (write(silent[1], "x", 1) != 1)
+        abort();
+    return NULL;
+}
+
+/* Whether two wait at the same time. */
 static bool is_concurrent(void)
 {
-    green_t *a = green_spawn(wait_a_second, NULL), *b = green_spawn(wait_a_second, NULL);
+    green_t *a = green_spawn(wait_long, NULL), *b = green_spawn(wait_long, NULL);
     struct green_hub_stats before, after;
+    pid_t self = gettid();
+    void *ready[2];
+    pthread_t writer;
+    char byte;
 
+    ck_assert_int_eq(pthread_create(&writer, NULL, write_when_it_sleeps, &self), 0);
     green_hub_stats(&before);
-    ck_assert_int_eq(green_join(a, NULL, -1), 0);
-    ck_assert_int_eq(green_join(b, NULL, -1), 0);
+    ck_assert_int_eq(green_join(a, &ready[0], -1), 0);
+    ck_assert_int_eq(green_join(b, &ready[1], -1), 0);
     green_hub_stats(&after);
+    ck_assert_int_eq(pthread_join(writer, NULL), 0);
+    ck_assert_int_eq((int)(intptr_t)ready[0], 1);
+    ck_assert_int_eq((int)(intptr_t)ready[1], 1);
+    ck_assert_int_eq(read(silent[0], &byte, 1), 1);
     return after.parked - before.parked >= 3; /* both waits, and the join */
 }
 

@@ -460,8 +460,9 @@ START_TEST(a_call_in_a_callback_blocks_for_real)
     ev_timer_init(&timer, on_timer, 0.005, 0.);
     timer.data = g;
     ev_timer_start(green_loop(), &timer);
-    callback_result = -7;
-    ck_assert_int_eq(green_sleep(0.1), 0);
+    callback_errno = callback_result = -7;
+    while (callback_errno == -7) /* the last thing that it does */
+        ck_assert_int_eq(green_sleep(0.01), 0);
     ck_assert_ptr_null(callback_current);
     ck_assert_int_eq(callback_result, 0);
     ck_assert_int_eq(callback_errno, EDEADLK);
@@ -542,7 +543,8 @@ START_TEST(a_forked_child_that_returns_has_ended)
     ev_timer_init(&timer, fork_in_a_callback, 0.001, 0.);
     timer.data = &status;
     ev_timer_start(green_loop(), &timer);
-    ck_assert_int_eq(green_sleep(0.05), 0);
+    while (status == -1)
+        ck_assert_int_eq(green_sleep(0.01), 0);
     ck_assert_int_eq(status, 0);
 }
 END_TEST

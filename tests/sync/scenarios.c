@@ -101,12 +101,15 @@ static void barriers(void)
 }
 
 static pthread_t sleeper;
+static bool may_end;
 
 static void *sleep_and_say(void *milliseconds)
 {
     struct timespec time = {0, (long)(intptr_t)milliseconds * 1000000};
 
-    nanosleep(&time, NULL);
+    do
+        nanosleep(&time, NULL);
+    while (!__atomic_load_n(&may_end, __ATOMIC_ACQUIRE));
     return milliseconds;
 }
 
@@ -129,15 +132,16 @@ static void *join_sleeper(void *unused)
 static void joins(void)
 {
     struct timespec soon = after(CLOCK_REALTIME, 20);
-    struct timespec mono = after(CLOCK_MONOTONIC, 5000);
+    struct timespec mono = after(CLOCK_MONOTONIC, 60000);
     struct flow *other;
     thrd_t thread;
     void *value = NULL;
     int result = 0;
 
-    pthread_create(&sleeper, NULL, sleep_and_say, (void *)(intptr_t)150);
+    pthread_create(&sleeper, NULL, sleep_and_say, (void *)(intptr_t)50);
     SHOW(CALL(pthread_timedjoin_np)(sleeper, &value, &soon));
     SHOW(is_over(CLOCK_REALTIME, &soon));
+    __atomic_store_n(&may_end, true, __ATOMIC_RELEASE);
     other = flow_start(join_sleeper, NULL);
     SHOW(flow_join(other));
     SHOW(CALL(pthread_join)(pthread_self(), &value));

@@ -225,7 +225,7 @@ void semaphores(void)
     SHOW_ERRNO(CALL(sem_wait)(&semaphore));
     SHOW(flow_join(other));
     other = flow_start(sem_post_later, NULL);
-    soon = after(CLOCK_REALTIME, 5000);
+    soon = after(CLOCK_REALTIME, 60000);
     SHOW_ERRNO(CALL(sem_timedwait)(&semaphore, &soon));
     SHOW(flow_join(other));
     sem_init(&semaphore, 0, SEM_VALUE_MAX);

@@ -14,6 +14,7 @@
 
 static pthread_t target;
 static atomic_bool target_known, may_end, interrupted;
+static atomic_int ticks; /* of others in a thread with a hub */
 static int results[4];
 
 /* --- the thread that has them ----------------------------------------------------------------- */
@@ -63,14 +64,19 @@ static void end_carrier(pthread_t carrier)
 
 /* --- joining ---------------------------------------------------------------------------------- */
 
-static void *release_later(void *unused)
+/* After so many more ticks. */
+static void *release_later(void *after)
 {
-    usleep(30000);
+    const int end = atomic_load(&ticks) + (int)(intptr_t)after;
+
+    do
+        usleep(10000);
+    while (atomic_load(&ticks) < end);
     atomic_store(&may_end, true);
-    return unused;
+    return NULL;
 }
 
-static void check_joins(void)
+static void check_joins(intptr_t ticks_meanwhile)
 {
     pthread_t helper, carrier = start_carrier(linger);
     struct timespec soon;
@@ -82,7 +88,7 @@ static void check_joins(void)
     soon.tv_nsec %= 1000000000;
     ck_assert_int_eq(greenify_pthread_tryjoin_np(target, NULL), EBUSY);
     ck_assert_int_eq(greenify_pthread_timedjoin_np(target, NULL, &soon), ETIMEDOUT);
-    ck_assert_int_eq(pthread_create(&helper, NULL, release_later, NULL), 0);
+    ck_assert_int_eq(pthread_create(&helper, NULL, release_later, (void *)ticks_meanwhile), 0);
     ck_assert_int_eq(greenify_pthread_join(target, &value), 0);
     ck_assert_ptr_eq(value, (void *)33);
     ck_assert_int_eq(pthread_join(helper, NULL), 0);
@@ -91,17 +97,15 @@ static void check_joins(void)
 
 START_TEST(test_join_from_a_thread_without_a_hub)
 {
-    check_joins();
+    check_joins(0);
 }
 END_TEST
-
-static int ticks;
 
 static void *tick(void *unused)
 {
     while (!atomic_load(&may_end)) {
         green_sleep(0.001);
-        ticks++;
+        atomic_fetch_add(&ticks, 1);
     }
     return unused;
 }
@@ -110,8 +114,7 @@ START_TEST(test_join_from_a_thread_with_a_hub)
 {
     green_t *g = green_spawn(tick, NULL);
 
-    check_joins();
-    ck_assert_int_gt(ticks, 2);
+    check_joins(3);
     ck_assert_int_eq(green_join(g, NULL, -1), 0);
 }
 END_TEST
@@ -176,12 +179,15 @@ static void handle(int number)
 START_TEST(test_a_signal_from_elsewhere_ends_the_wait)
 {
     struct sigaction action = {.sa_handler = handle};
-    pthread_t carrier = start_carrier(sleep_long);
+    pthread_t carrier;
     void *value = NULL;
 
     sigaction(SIGUSR1, &action, NULL);
-    usleep(20000);
-    ck_assert_int_eq(greenify_pthread_kill(target, SIGUSR1), 0);
+    carrier = start_carrier(sleep_long);
+    do { /* one that comes before the wait does not end it */
+        ck_assert_int_eq(greenify_pthread_kill(target, SIGUSR1), 0);
+        usleep(20000);
+    } while (!atomic_load(&interrupted));
     ck_assert_int_eq(greenify_pthread_join(target, &value), 0);
     ck_assert_ptr_eq(value, (void *)21);
     ck_assert(atomic_load(&interrupted));
