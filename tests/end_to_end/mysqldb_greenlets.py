@@ -105,15 +105,15 @@ def timeout(socket):
 
 def silent_timeouts(socket):
     """Many timeouts at once, in greenlets: each ends its own query and nothing else."""
-    def one(limit):
+    def one(limit, length):
         connection = connect(socket)
         answer = "timeout"
         with gevent.Timeout(limit, False):
-            answer = ask(connection, "SELECT SLEEP(0.5)")[0]
+            answer = ask(connection, f"SELECT SLEEP({length})")[0]
         connection.close()
         return answer
 
-    greenlets = [gevent.spawn(one, 0.1 if i % 2 else 30) for i in range(20)]
+    greenlets = [gevent.spawn(one, *((0.1, 30) if i % 2 else (60, 0.5))) for i in range(20)]
     gevent.joinall(greenlets)
     return {"answers": [g.value for g in greenlets]}
 

@@ -62,18 +62,17 @@ class MySQLdb(support.EndToEnd):
                        f" {seen['seconds']:.3f} s, the close took {seen['closing']:.3f} s")
         self.assertEqual(seen["raised"], "Timeout")
         self.assertGreater(seen["seconds"], 0.19)
-        self.assertLess(seen["seconds"], 2)
-        self.assertLess(seen["closing"], 2)
+        self.assertLess(seen["seconds"] + seen["closing"], 4.9)  # the query: 5
         self.assertIs(seen["other"], True)
         self.assertIs(seen["later"], True)
-        self.assertLess(seen["later_seconds"], 2)
+        self.assertLess(seen["later_seconds"], 4.9)
 
     def test_many_timeouts(self):
         self.assertEqual(self.scene("silent_timeouts")["answers"], [0, "timeout"] * 10)
 
     def test_kill(self):
         seen = self.scene("kill")
-        self.assertLess(seen["seconds"], 2)
+        self.assertLess(seen["seconds"], 4.7)  # the query: 5, of which 0.2 were over
         self.assertEqual((seen["dead"], seen["value"]), (True, "GreenletExit"))
         self.assertEqual(seen["seen"], ["GreenletExit"])
         self.assertIs(seen["other"], True)

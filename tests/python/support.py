@@ -12,7 +12,7 @@ import unittest
 import gevent
 import greenify
 
-PATIENCE = 20  # seconds after which something counts as hanging
+PATIENCE = 60  # seconds after which something counts as hanging
 
 hooks = ctypes.CDLL(os.environ["RUNTIME"], use_errno=True)
 hooks_with_gil = ctypes.PyDLL(os.environ["RUNTIME"], use_errno=True)

@@ -50,6 +50,13 @@ EXPLAINED_OF_THREADS = {
 }
 
 
+TRIES = 4
+
+
+def explanation(name, reasons):
+    return next((why for end, why in reasons.items() if name.endswith(end)), None)
+
+
 def results(runner, module):
     """Test -> what became of it; and the output."""
     found = {}
@@ -70,15 +77,27 @@ def results(runner, module):
     return found, done.stdout
 
 
+def differing(module, runner):
+    """What a run alone gave, (alone, hooked) where the other one differs, and its output."""
+    (alone, _), (hooked, output) = results(hub.KINDS["plain"], module), results(runner, module)
+    return alone, {name: (alone.get(name), hooked.get(name))
+                   for name in alone.keys() | hooked.keys()
+                   if alone.get(name) != hooked.get(name)}, output
+
+
 def compare(module, runner, reasons):
     """Prints what differs; returns the counts of one run, and whether all that differs is explained.
-    """
-    (alone, _), (hooked, output) = results(hub.KINDS["plain"], module), results(runner, module)
-    differences = {name: (alone.get(name), hooked.get(name)) for name in alone.keys() | hooked.keys()
-                   if alone.get(name) != hooked.get(name)}
+    Some of these tests fail when the machine holds them up for 10 ms: only what differs each time
+    counts."""
+    alone, differences, output = differing(module, runner)
+    for _ in range(TRIES - 1):
+        if not any(explanation(name, reasons) is None for name in differences):
+            break
+        _, again, output = differing(module, runner)
+        differences = {name: again[name] for name in differences.keys() & again.keys()}
     unexplained = False
     for name, (before, after) in sorted(differences.items()):
-        why = next((why for end, why in reasons.items() if name.endswith(end)), None)
+        why = explanation(name, reasons)
         unexplained |= why is None
         print(f"    {name}: {before}, under a hub {after}: {why or 'NOT EXPLAINED'}")
     counts = collections.Counter(alone.values())
