@@ -48,26 +48,34 @@ def normal(line):
 
 
 def read_log(path):
-    """The scenario's title, and what its first thread did; None: another thread or process."""
+    """Title of a scenario -> what its first thread did. Each number of a process has a log; a number
+    that came back during the run has several lives in its log, most of them other threads and
+    processes."""
     with open(path, errors="replace") as log:
-        lines = log.read().splitlines()
-    for i, line in enumerate(lines):
-        mark = re.match(r'access\("(.*)", F_OK\)', line)
-        if mark:
-            return mark[1], [normal(call) for call in lines[i + 1:] if not BESIDES.match(call)]
-    return None
+        lives = re.split(r"^\+\+\+ .*\n", log.read(), flags=re.M)
+    found = {}
+    for lines in map(str.splitlines, lives):
+        for i, line in enumerate(lines):
+            mark = re.match(r'access\("(.*)", F_OK\)', line)
+            if mark:
+                found[mark[1]] = [normal(call) for call in lines[i + 1:]
+                                  if not BESIDES.match(call)]
+                break
+    return found
 
 
 def trace(program, stage):
     """Title -> system calls. Where two flows make them the numbers of descriptors are a matter of
     chance; what comes before the end of a time is, too, where strace sees it."""
     with tempfile.TemporaryDirectory() as folder:
-        subprocess.run(["strace", "-ff", "-e", RAW, "-o", os.path.join(folder, "log"),
+        subprocess.run(["strace", "-ff", "-A", "-e", RAW, "-o", os.path.join(folder, "log"),
                         os.path.join(PROGRAMS, program), stage, "-two", "-timed"], check=True,
                        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
                        env=dict(os.environ, LD_LIBRARY_PATH=os.environ["RUNTIME_DIR"]))
-        logs = [read_log(os.path.join(folder, name)) for name in os.listdir(folder)]
-    return dict(log for log in logs if log is not None)
+        found = {}
+        for name in os.listdir(folder):
+            found.update(read_log(os.path.join(folder, name)))
+    return found
 
 
 class Passthrough(unittest.TestCase):
