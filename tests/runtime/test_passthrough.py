@@ -37,6 +37,9 @@ BESIDES = re.compile(r"brk|mmap|munmap|mprotect|madvise|getrandom|futex|clone3|s
                      r'write\(\d+, "\\0|clock_nanosleep\(CLOCK_REALTIME, 0|ioctl\(\d+, TIOCOUTQ|'
                      r"--- (SIGCHLD|SIGCONT|SIGSTOP|stopped)|restart_syscall")
 
+# A child ends, which this thread hears of or another one: the call begins anew.
+BEGUN_ANEW = re.compile(r"^.* = \? ERESTART(SYS|NOHAND) .*\n--- SIGCHLD .*\n", re.M)
+
 # Shown as numbers: the kernel looks behind these pointers, or does not.
 RAW = "raw=recvmsg,sendmsg,recvmmsg,sendmmsg,readv,writev,preadv,pwritev,preadv2,pwritev2"
 
@@ -52,7 +55,7 @@ def read_log(path):
     that came back during the run has several lives in its log, most of them other threads and
     processes."""
     with open(path, errors="replace") as log:
-        lives = re.split(r"^\+\+\+ .*\n", log.read(), flags=re.M)
+        lives = re.split(r"^\+\+\+ .*\n", BEGUN_ANEW.sub("", log.read()), flags=re.M)
     found = {}
     for lines in map(str.splitlines, lives):
         for i, line in enumerate(lines):
