@@ -7,6 +7,7 @@
 #include "closings.h"
 
 #include "epollset.h"
+#include "remote_fence.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -55,6 +56,7 @@ static void reset(void)
 
 static void set_up_process(void)
 {
+    remote_fence_set_up();
     pthread_atfork(NULL, NULL, reset);
 }
 
@@ -162,6 +164,7 @@ void closings_tell(uint64_t hubs, const struct closings *self, int fd)
     for (struct record *record = atomic_load(&records); record != NULL; record = record->next)
         if ((record->closings.bit & hubs) != 0 && &record->closings != self)
             tell(record, fd);
+    remote_fence();
     for (struct record *record = atomic_load(&records); record != NULL; record = record->next)
         if ((record->closings.bit & hubs) != 0 && &record->closings != self)
             await_try(&record->closings);

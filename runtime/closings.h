@@ -10,6 +10,9 @@
 #ifndef GREEN_CLOSINGS_H
 #define GREEN_CLOSINGS_H
 
+#include "incarnation.h"
+#include "remote_fence.h"
+
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -43,8 +46,16 @@ void closings_collect(struct closings *closings, int limit, void (*ended)(void *
  * may come twice. */
 static inline void closings_try_begin(struct closings *closings)
 {
-    atomic_store(&closings->tries,
-                 atomic_load_explicit(&closings->tries, memory_order_relaxed) | 1);
+    remote_fence_store(&closings->tries,
+                       atomic_load_explicit(&closings->tries, memory_order_relaxed) | 1);
+}
+
+/* Begins a try where the life is still `life`. */
+static inline bool closings_try(struct closings *closings, const struct incarnation *number,
+                                unsigned life)
+{
+    closings_try_begin(closings);
+    return life == incarnation_lives(number);
 }
 
 static inline void closings_try_end(struct closings *closings)

@@ -6,6 +6,7 @@
  */
 #include "green.h"
 #include "hook.h"
+#include "remote_fence.h"
 #include "support.h"
 
 #include <errno.h>
@@ -14,6 +15,7 @@
 #include <stdint.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 static int s[2], other[2];
@@ -246,11 +248,11 @@ static void *replace_it(void *unused)
 }
 
 /* The hub hears of the close only when others wait for the new file already. */
-START_TEST(the_number_serves_again_at_once)
+static void serve_again(int rounds)
 {
     make_pairs();
     number = s[0];
-    for (int i = 0; i < 50; i++) {
+    for (int i = 0; i < rounds; i++) {
         green_t *before = green_spawn(receive, (void *)(intptr_t)number), *after;
         int peer = i == 0 ? s[1] : other[1];
         void *result = NULL;
@@ -267,6 +269,35 @@ START_TEST(the_number_serves_again_at_once)
         ck_assert_int_eq(green_join(after, &result, 20), 0);
         ck_assert_int_eq((intptr_t)result, 'n');
     }
+}
+
+START_TEST(the_number_serves_again_at_once)
+{
+    serve_again(50);
+}
+END_TEST
+
+/* The kernel does not fence other threads for whoever closes. */
+static void forbid_fences(void)
+{
+    ck_assert(make_fail(SYS_membarrier, 0, 0, EPERM));
+}
+
+START_TEST(threads_fence_themselves)
+{
+    forbid_fences();
+    serve_again(50);
+    ck_assert(!atomic_load(&remote_fence_works));
+}
+END_TEST
+
+START_TEST(threads_fence_themselves_from_now_on)
+{
+    serve_again(5);
+    ck_assert(atomic_load(&remote_fence_works));
+    forbid_fences();
+    serve_again(50);
+    ck_assert(!atomic_load(&remote_fence_works));
 }
 END_TEST
 
@@ -400,6 +431,8 @@ int main(void)
         a_wait_for_an_epoll_set_ends,
         a_copy_of_the_descriptor_goes_on,
         the_number_serves_again_at_once,
+        threads_fence_themselves,
+        threads_fence_themselves_from_now_on,
         all_hubs_are_told,
         a_foreign_host_is_told,
         hubs_end_while_they_are_told,
