@@ -7,7 +7,7 @@
 
 #include "at_once.h"
 #include "descriptor.h"
-#include "waiter.h"
+#include "suspend.h"
 
 #include <math.h>
 
@@ -67,15 +67,14 @@ static const int errors[] = {
 int blocking_try(struct blocking *b)
 {
     if (b->dontwait != 0)
-        closings_try_begin(b->hub->closings);
+        closings_try_begin(b->hub->fds.closings);
     if (b->life == blocking_life(b->hub, b->fd))
         return 0;
-    closings_try_end(b->hub->closings);
+    closings_try_end(b->hub->fds.closings);
     return is_over();
 }
 
-/* 0: try again; -1 with errno: the call fails. */
-static int conclude(struct blocking *b, enum wake cause)
+int blocking_conclude(struct blocking *b, enum wake cause)
 {
     if (cause == WAKE_REFUSED)
         b->dontwait = 0;
@@ -112,12 +111,16 @@ static int wait_until(struct blocking *b, short events, double until)
 
     if (b->entry == NULL && examine(b) != 0)
         return -1;
+    if (until >= (double)INFINITY && b->deadline >= (double)INFINITY && !b->progress)
+        return blocking_conclude(b, waiter_await(b->hub, b->call, b->entry,
+                                                 fd_entry_is_trusted(b->entry), b->fd, events,
+                                                 b->life));
     w = begin_wait(b, events);
     if (w == NULL)
         return -1;
     cause = waiter_park(w, until < b->deadline ? until : b->deadline);
     waiter_destroy(w);
-    return conclude(b, cause == WAKE_DEADLINE && until < b->deadline ? WAKE_READY : cause);
+    return blocking_conclude(b, cause == WAKE_DEADLINE && until < b->deadline ? WAKE_READY : cause);
 }
 
 /* An event is there all the time, and no try can use it. */

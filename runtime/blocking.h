@@ -15,8 +15,10 @@
 
 #include "closings.h"
 #include "hub.h"
+#include "waiter.h"
 
 #include <errno.h>
+#include <math.h>
 #include <stdbool.h>
 #include <sys/socket.h>
 #include <sys/types.h>
@@ -71,6 +73,32 @@ static inline struct blocking blocking_begin(struct hub *hub, const char *call, 
     return b;
 }
 
+/* Whether the first wait of such a call needs nothing but waiter_await(): the descriptor is trusted
+ * and known, and has no timeouts. entry may be NULL. */
+static inline bool blocking_is_plain(const struct fd_entry *entry)
+{
+    return OFTEN(entry != NULL) && OFTEN(fd_entry_is_trusted(entry)) && OFTEN(entry->examined) &&
+           OFTEN(entry->traits.plain);
+}
+
+/* After that wait, where it was not enough. It ended with `cause`: blocking_conclude() comes next;
+ * or the try after it gave EAGAIN: a blocking_wait(). */
+static inline struct blocking blocking_after_wait(struct hub *hub, const char *call,
+                                                  struct fd_entry *entry, int fd, short events,
+                                                  int option, unsigned life)
+{
+    struct blocking b = blocking_after_try(hub, call, fd, events, option, errno);
+
+    b.life = life;
+    b.waits = 1;
+    b.entry = entry;
+    b.deadline = (double)INFINITY;
+    return b;
+}
+
+/* What the end of a wait makes of the call: 0: another try comes next; -1 with errno. */
+int blocking_conclude(struct blocking *b, enum wake cause);
+
 /* Suspends until another try makes sense. -1 with errno: the call fails with it (EAGAIN when the
  * program itself made the descriptor non-blocking, and when its timeout is over). */
 int blocking_wait(struct blocking *b);
@@ -95,7 +123,7 @@ int blocking_pause(struct blocking *b, double *pause);
 /* A try is over: to be called where blocking_retry() is not. */
 static inline void blocking_tried(const struct blocking *b)
 {
-    closings_try_end(b->hub->closings);
+    closings_try_end(b->hub->fds.closings);
 }
 
 /* Whether a try that gave `result` is to be repeated; waits if so. The final result of the call is

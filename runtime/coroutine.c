@@ -34,9 +34,8 @@ static struct green *place_record(struct scheduler *scheduler, const struct stac
 {
     struct green *coroutine = record_in(stack);
 
-    memset(coroutine, 0, offsetof(struct green, own_waiter)); /* waiter_create() does the rest */
-    coroutine->own_waiter.own = true;
-    coroutine->own_waiter.taken = false;
+    memset(coroutine, 0, offsetof(struct green, own_waiter));
+    waiter_init(&coroutine->own_waiter, scheduler->hub);
     coroutine->scheduler = scheduler;
     coroutine->stack = *stack;
     coroutine->asan_base = stack->base;

@@ -6,6 +6,7 @@
 #ifndef GREEN_COROUTINE_H
 #define GREEN_COROUTINE_H
 
+#include "cacheline.h"
 #include "context.h"
 #include "exception.h"
 #include "green.h"
@@ -52,7 +53,7 @@ struct green {
     size_t asan_size;
     void *tsan_flow; /* ThreadSanitizer's */
     char name[32];
-    struct waiter own_waiter; /* on the page that is in use anyway */
+    _Alignas(CACHE_LINE) struct waiter own_waiter; /* on the page that is in use anyway */
 };
 
 /* Starts a coroutine of a native hub on a stack that goes back to the pool when it ends. */

@@ -129,6 +129,7 @@ static int ask_all(int fd, struct traits *traits)
 {
     if (ask(fd, true, true, traits) != 0)
         return -1;
+    traits->plain = !traits->nonblocking && traits->receive_timeout < 0 && traits->send_timeout < 0;
     traits->tells = !traits->nonblocking && ask_option(fd, SO_PROTOCOL, 0) == IPPROTO_TCP &&
                     ask_option(fd, SO_RCVLOWAT, 0) == 1;
     return 0;

@@ -18,6 +18,7 @@ struct traits {
     bool nonblocking; /* O_NONBLOCK, set by the program */
     bool tells;       /* TCP: a read that is short has found the end of what there was, and whatever
                          comes is reported (Unix: it ends at descriptors that are passed) */
+    bool plain;       /* neither non-blocking nor with timeouts; of trusted ones only */
     double receive_timeout, send_timeout; /* SO_RCVTIMEO, SO_SNDTIMEO; < 0: none */
 };
 

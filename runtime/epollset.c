@@ -131,8 +131,8 @@ static int wait_for(int set, struct epoll_event *events, double seconds, const s
                        seconds < 1e6 ? (int)(seconds * 1e3 + 0.999) : 1000000000, mask);
 }
 
-bool epollset_collect(struct epollset *set, double seconds, const sigset_t *mask,
-                      struct fdtable *table, int *error)
+HOT bool epollset_collect(struct epollset *set, double seconds, const sigset_t *mask,
+                          struct fdtable *table, int *error)
 {
     struct epoll_event events[REPORTS];
     int saved = errno;
@@ -143,7 +143,7 @@ bool epollset_collect(struct epollset *set, double seconds, const sigset_t *mask
     for (int i = 0; i < count; i++) {
         int fd = (int)(uint32_t)events[i].data.u64;
 
-        if (fd == set->event)
+        if (SELDOM(fd == set->event))
             woken = true;
         else
             fdtable_ready(table, fd, (unsigned)(events[i].data.u64 >> 32), (short)events[i].events);

@@ -28,10 +28,11 @@ enum { UNWANTED_REPORTS = 2 };
 
 _Static_assert(sizeof(struct fd_entry) <= CACHE_LINE, "an entry is one cache line");
 
-void fdtable_init(struct fdtable *table, struct epollset *set, struct closings *closings)
+void fdtable_init(struct fdtable *table, struct hub *hub, struct epollset *set,
+                  struct closings *closings)
 {
-    *table =
-        (struct fdtable){.set = set, .closings = closings, .tick = 1, .doubt_at = (double)INFINITY};
+    *table = (struct fdtable){
+        .hub = hub, .set = set, .closings = closings, .tick = 1, .doubt_at = (double)INFINITY};
 }
 
 void fdtable_finish(struct fdtable *table)
@@ -102,13 +103,13 @@ static short interest(const struct list *list)
 
 /* --- the kernel ------------------------------------------------------------------------------- */
 
-static void wake_all(struct list *list, enum wake cause)
+static void wake_all(const struct fdtable *table, struct list *list, enum wake cause)
 {
     for (struct list *link = list->next; link != list; link = link->next) {
         struct fd_wait *wait = list_entry(link, struct fd_wait, link);
 
         wait->closed = wait->closed || cause == WAKE_CLOSED;
-        waiter_wake(wait->waiter, cause);
+        waiter_wake_in(table->hub, wait->waiter, cause);
     }
 }
 
@@ -145,7 +146,7 @@ static int tell(struct fdtable *table, struct fd_entry *entry, int fd, short eve
     } else {
         if (!is_for_the_waiter(errno))
             return -1;
-        wake_all(&entry->waits, WAKE_READY);
+        wake_all(table, &entry->waits, WAKE_READY);
     }
     errno = saved;
     return 0;
@@ -175,7 +176,7 @@ static bool doubt(struct fdtable *table, struct fd_entry *entry, int fd, int *bu
     --*budget;
     entry->relied_since = 0;
     if (tell(table, entry, fd, (short)(entry->told | awaited)) != 0)
-        wake_all(&entry->waits, WAKE_READY);
+        wake_all(table, &entry->waits, WAKE_READY);
     return false;
 }
 
@@ -210,7 +211,7 @@ int fdtable_begin_anew(struct fdtable *table)
         if (entry != NULL)
             forget(entry);
         if (events != 0 && tell(table, entry, fd, events) != 0)
-            wake_all(&entry->waits, WAKE_READY);
+            wake_all(table, &entry->waits, WAKE_READY);
     }
     return 0;
 }
@@ -235,18 +236,8 @@ static void note_unwanted(struct fdtable *table, struct fd_entry *entry, int fd)
 
 /* --- waits ------------------------------------------------------------------------------------ */
 
-int fdtable_add(struct fdtable *table, struct fd_entry *entry, struct fd_wait *wait)
+int fdtable_tell(struct fdtable *table, struct fd_entry *entry, bool trusted, struct fd_wait *wait)
 {
-    bool trusted = fd_entry_is_trusted(entry);
-
-    wait->entry = entry;
-    wait->closed = false;
-    wait->life = incarnation_watch(entry->number, table->closings->bit);
-    if (incarnation_is_closing(entry->number)) {
-        errno = EBADF;
-        return -1;
-    }
-    list_append(&entry->waits, &wait->link);
     if (wait->events == 0)
         return 0;
     if (!trusted || (wait->events & ~entry->told) != 0) {
@@ -261,16 +252,16 @@ int fdtable_add(struct fdtable *table, struct fd_entry *entry, struct fd_wait *w
     return 0;
 }
 
-void fdtable_ready(struct fdtable *table, int fd, unsigned tag, short revents)
+HOT void fdtable_ready(struct fdtable *table, int fd, unsigned tag, short revents)
 {
     struct fd_entry *entry = fdtable_find(table, fd);
     bool others = false;
 
-    if (entry == NULL || entry->tag != tag)
+    if (SELDOM(entry == NULL || entry->tag != tag))
         return;
     entry->drained = false;
     entry->beyond = (revents & BEYOND) != 0;
-    if (list_empty(&entry->waits)) {
+    if (SELDOM(list_empty(&entry->waits))) {
         note_unwanted(table, entry, fd);
         return;
     }
@@ -279,7 +270,7 @@ void fdtable_ready(struct fdtable *table, int fd, unsigned tag, short revents)
         struct fd_wait *wait = list_entry(link, struct fd_wait, link);
 
         if ((revents & (wait->events | POLLERR | POLLHUP)) != 0)
-            waiter_wake(wait->waiter, WAKE_READY);
+            waiter_wake_in(table->hub, wait->waiter, WAKE_READY);
         else
             others = true;
     }
@@ -294,14 +285,14 @@ void fdtable_close(struct fdtable *table, int fd)
     if (entry == NULL)
         return;
     entry->incarnation = 0;
-    wake_all(&entry->waits, WAKE_CLOSED);
+    wake_all(table, &entry->waits, WAKE_CLOSED);
     if (entry->told != 0)
         epollset_drop(table->set, fd);
     forget(entry);
 }
 
 /* Returns whether somebody waits for the number as it is now. */
-static bool wake_outlived(struct list *list)
+static bool wake_outlived(const struct fdtable *table, struct list *list)
 {
     bool others = false;
 
@@ -310,7 +301,7 @@ static bool wake_outlived(struct list *list)
 
         if (fdtable_is_over(wait)) {
             wait->closed = true;
-            waiter_wake(wait->waiter, WAKE_CLOSED);
+            waiter_wake_in(table->hub, wait->waiter, WAKE_CLOSED);
         } else {
             others = true;
         }
@@ -327,12 +318,12 @@ static void end_life(void *data, int fd)
 
     if (entry == NULL)
         return;
-    if (!wake_outlived(&entry->waits) && closings_bit_is_own(table->closings))
+    if (!wake_outlived(table, &entry->waits) && closings_bit_is_own(table->closings))
         incarnation_unwatch(entry->number, table->closings->bit);
     forget(entry);
     events = interest(&entry->waits);
     if (events != 0 && tell(table, entry, fd, events) != 0)
-        wake_all(&entry->waits, WAKE_READY);
+        wake_all(table, &entry->waits, WAKE_READY);
 }
 
 void fdtable_collect(struct fdtable *table)
@@ -348,5 +339,5 @@ void fdtable_retry(struct fdtable *table, int fd)
     struct fd_entry *entry = fdtable_find(table, fd);
 
     if (entry != NULL)
-        wake_all(&entry->waits, WAKE_READY);
+        wake_all(table, &entry->waits, WAKE_READY);
 }

@@ -7,16 +7,19 @@
 #ifndef GREEN_FDTABLE_H
 #define GREEN_FDTABLE_H
 
+#include "closings.h"
 #include "descriptor.h"
+#include "hot.h"
 #include "incarnation.h"
 #include "list.h"
 
+#include <errno.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <sys/types.h>
 
-struct closings;
 struct epollset;
+struct hub;
 struct waiter;
 
 /* One waiter's interest in one descriptor. */
@@ -61,15 +64,15 @@ static inline bool fd_entry_is_drained(const struct fd_entry *entry)
     return entry != NULL && entry->drained && fd_entry_is_trusted(entry);
 }
 
-/* A read that takes what it reads gave `result` of `size` bytes. entry may be NULL. */
+/* A read that takes what it reads gave `result` of `size` bytes. */
 static inline void fd_entry_was_read(struct fd_entry *entry, ssize_t result, size_t size)
 {
-    if (entry != NULL)
-        entry->drained = entry->examined && entry->traits.tells && !entry->beyond && result > 0 &&
-                         (size_t)result < size;
+    entry->drained = OFTEN(result > 0) && OFTEN((size_t)result < size) && OFTEN(entry->examined) &&
+                     OFTEN(entry->traits.tells) && OFTEN(!entry->beyond);
 }
 
 struct fdtable {
+    struct hub *hub;
     struct epollset *set;
     struct closings *closings;
     struct fd_entry **entries; /* by descriptor; NULL: nothing is known of it */
@@ -80,8 +83,9 @@ struct fdtable {
     double doubt_at; /* when it is due (CLOCK_MONOTONIC, seconds); INFINITY: nothing is relied on */
 };
 
-/* `set` and `closings` are borrowed. */
-void fdtable_init(struct fdtable *table, struct epollset *set, struct closings *closings);
+/* `set` and `closings` are borrowed; the table is in the hub. */
+void fdtable_init(struct fdtable *table, struct hub *hub, struct epollset *set,
+                  struct closings *closings);
 void fdtable_finish(struct fdtable *table);
 
 /* NULL: nothing is known of fd. */
@@ -100,9 +104,28 @@ static inline struct fd_entry *fdtable_entry(struct fdtable *table, int fd)
     return entry != NULL ? entry : fdtable_make(table, fd);
 }
 
+/* The inner half of fdtable_add(): has the kernel told, and relies on it. -1 with errno. */
+int fdtable_tell(struct fdtable *table, struct fd_entry *entry, bool trusted, struct fd_wait *wait);
+
 /* Has the kernel report what the wait is for. wait->waiter, fd and events are set by the caller,
- * who has looked at the descriptor before. -1 with errno. */
-int fdtable_add(struct fdtable *table, struct fd_entry *entry, struct fd_wait *wait);
+ * who has looked at the descriptor before, and whether it is `trusted`. -1 with errno. */
+static inline int fdtable_add(struct fdtable *table, struct fd_entry *entry, bool trusted,
+                              struct fd_wait *wait)
+{
+    wait->entry = entry;
+    wait->closed = false;
+    wait->life = incarnation_watch(entry->number, table->closings->bit);
+    if (incarnation_is_closing(entry->number)) {
+        errno = EBADF;
+        return -1;
+    }
+    list_append(&entry->waits, &wait->link);
+    if (SELDOM(!trusted) || SELDOM((wait->events & ~entry->told) != 0) || SELDOM(!entry->relied))
+        return fdtable_tell(table, entry, trusted, wait);
+    if (entry->relied_since == 0)
+        entry->relied_since = table->tick;
+    return 0;
+}
 
 static inline void fdtable_remove(struct fd_wait *wait)
 {

@@ -29,7 +29,7 @@ static struct blocking sending(struct hub *hub, const char *call, int fd)
 
 /* --- receiving -------------------------------------------------------------------------------- */
 
-ssize_t greenify_recv(int fd, void *buffer, size_t size, int flags)
+HOT ssize_t greenify_recv(int fd, void *buffer, size_t size, int flags)
 {
     struct hub *hub = hub_current();
 
@@ -146,7 +146,7 @@ ssize_t greenify_sendto(int fd, const void *buffer, size_t size, int flags,
     return sendto_in_hub(hub, fd, buffer, size, flags, address, length);
 }
 
-ssize_t greenify_send(int fd, const void *buffer, size_t size, int flags)
+HOT ssize_t greenify_send(int fd, const void *buffer, size_t size, int flags)
 {
     struct hub *hub = hub_current();
 

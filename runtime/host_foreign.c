@@ -10,8 +10,12 @@
 
 static int park(struct hub *hub, struct waiter *w)
 {
+    int saved = errno, error;
+
     hub->loop->ops->set_deadline(hub->loop, hub_deadline_next(hub));
-    return hub->foreign->park(hub->foreign_data, &w->parked);
+    error = hub->foreign->park(hub->foreign_data, &w->parked);
+    errno = saved;
+    return error;
 }
 
 static void unpark(struct hub *hub, struct waiter *w)
@@ -40,12 +44,20 @@ static struct waiter *own_waiter(struct hub *hub)
     return NULL;
 }
 
+static struct waiter *next_own(struct hub *hub, struct waiter *w)
+{
+    (void)hub;
+    (void)w;
+    return NULL;
+}
+
 const struct host host_foreign = {
     .park = park,
     .unpark = unpark,
     .local = local,
     .current = current,
     .own_waiter = own_waiter,
+    .next_own = next_own,
 };
 
 static struct hub *foreign_hub(void)

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: MIT
  *
- * Our own coroutines as a host. The first of the host's words in a waiter is the coroutine.
+ * Our own coroutines as a host. The first of the host's words in a waiter is the coroutine, where
+ * the waiter is not in its record.
  */
+#include "hot.h"
 #include "hub.h"
 #include "scheduler.h"
 #include "thread/cancel.h"
@@ -9,28 +11,29 @@
 
 #include <errno.h>
 
-static int park(struct hub *hub, struct waiter *w)
+HOT static int park(struct hub *hub, struct waiter *w)
 {
     struct scheduler *scheduler = hub->scheduler;
     struct green *self = scheduler->current;
     int error = self->pending_error;
 
-    if (scheduler_in_dispatcher(scheduler))
+    if (SELDOM(scheduler_in_dispatcher(scheduler)))
         return -1;
-    if (error != 0) {
+    if (SELDOM(error != 0)) {
         self->pending_error = 0;
         return error;
     }
-    if (hub->cancels != 0 && cancel_forbids(self, w))
+    if (SELDOM(hub->cancels != 0) && cancel_forbids(self, w))
         return ECANCELED;
-    w->parked.host[0] = self;
+    if (SELDOM(!w->own))
+        w->parked.host[0] = self;
     self->waiting = w;
     return scheduler_suspend(scheduler);
 }
 
-static void unpark(struct hub *hub, struct waiter *w)
+HOT static void unpark(struct hub *hub, struct waiter *w)
 {
-    struct green *g = w->parked.host[0];
+    struct green *g = w->own ? list_entry(w, struct green, own_waiter) : w->parked.host[0];
 
     g->waiting = NULL;
     (w->cause == WAKE_DEADLINE && !w->brief ? scheduler_due : scheduler_ready)(hub->scheduler, g);
@@ -49,9 +52,21 @@ static void *current(struct hub *hub)
     return hub->scheduler->current;
 }
 
-static struct waiter *own_waiter(struct hub *hub)
+HOT static struct waiter *own_waiter(struct hub *hub)
 {
     return &hub->scheduler->current->own_waiter;
+}
+
+/* There is no scheduler where it could not be made. */
+static struct waiter *next_own(struct hub *hub, struct waiter *w)
+{
+    const struct list *all = hub->scheduler != NULL ? &hub->scheduler->all : NULL;
+    struct list *next;
+
+    if (all == NULL)
+        return NULL;
+    next = w == NULL ? all->next : list_entry(w, struct green, own_waiter)->all.next;
+    return next == all ? NULL : &list_entry(next, struct green, all)->own_waiter;
 }
 
 const struct host host_native = {
@@ -60,4 +75,5 @@ const struct host host_native = {
     .local = local,
     .current = current,
     .own_waiter = own_waiter,
+    .next_own = next_own,
 };

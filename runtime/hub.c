@@ -5,6 +5,7 @@
  */
 #include "hub.h"
 
+#include "cacheline.h"
 #include "closings.h"
 #include "lot.h"
 #include "mailbox.h"
@@ -22,6 +23,8 @@
 #include <stdlib.h>
 #include <time.h>
 #include <unistd.h>
+
+_Static_assert(offsetof(struct hub, loop) <= 3 * CACHE_LINE, "what every wait touches");
 
 __thread struct hub *hub_of_thread __attribute__((tls_model("initial-exec")));
 
@@ -83,10 +86,11 @@ static int register_thread(struct hub *hub)
 
 struct hub *hub_create(const struct host *host, struct loop *(*create_loop)(struct hub *))
 {
-    struct hub *hub = calloc(1, sizeof *hub);
+    struct hub *hub = cacheline_alloc(sizeof *hub);
 
     if (hub == NULL)
         return NULL;
+    *hub = (struct hub){0};
     hub_ever = true;
     hub->host = host;
     list_init(&hub->waiters);
@@ -102,7 +106,7 @@ struct hub *hub_create(const struct host *host, struct loop *(*create_loop)(stru
     hub->closings = closings_open(&hub->set);
     if (hub->mailbox == NULL || hub->closings == NULL)
         goto no_memory;
-    fdtable_init(&hub->fds, &hub->set, hub->closings);
+    fdtable_init(&hub->fds, hub, &hub->set, hub->closings);
     if (register_thread(hub) != 0)
         goto no_memory;
     hub_of_thread = hub;
@@ -143,13 +147,9 @@ struct hub *hub_native(void)
 /* Those still parked belong to coroutines that are dropped. */
 static void free_waiters(struct hub *hub)
 {
-    while (!list_empty(&hub->waiters)) {
-        struct waiter *w = list_entry(hub->waiters.next, struct waiter, link);
-
-        list_remove(&w->link);
-        if (w->own_fd >= 0)
-            close(w->own_fd);
-        waiter_destroy(w);
+    for (struct waiter *w = waiter_next(hub, NULL), *next; w != NULL; w = next) {
+        next = waiter_next(hub, w);
+        waiter_drop(w);
     }
     while (hub->spares != NULL) {
         struct waiter *w = hub->spares;
@@ -260,9 +260,7 @@ bool hub_wait_mask(struct hub *hub, sigset_t *mask)
     if (hub->masked == 0)
         return false;
     pthread_sigmask(SIG_BLOCK, NULL, mask);
-    for (struct list *link = hub->waiters.next; link != &hub->waiters; link = link->next) {
-        const struct waiter *w = list_entry(link, struct waiter, link);
-
+    for (struct waiter *w = waiter_next(hub, NULL); w != NULL; w = waiter_next(hub, w)) {
         if (!w->masked)
             continue;
         for (int number = 1; number < NSIG; number++)
@@ -280,9 +278,7 @@ void hub_interrupted(struct hub *hub)
 
     if (!handlers.any)
         return;
-    for (struct list *link = hub->waiters.next; link != &hub->waiters; link = link->next) {
-        struct waiter *w = list_entry(link, struct waiter, link);
-
+    for (struct waiter *w = waiter_next(hub, NULL); w != NULL; w = waiter_next(hub, w)) {
         if (w->masked && !signal_handlers_pass(&handlers, &w->mask))
             continue;
         if (w->interruptible || (w->restartable && handlers.without_restart))
@@ -290,10 +286,10 @@ void hub_interrupted(struct hub *hub)
     }
 }
 
-bool hub_awaits_signal(const struct hub *hub)
+bool hub_awaits_signal(struct hub *hub)
 {
-    for (struct list *link = hub->waiters.next; link != &hub->waiters; link = link->next)
-        if (list_entry(link, struct waiter, link)->interruptible)
+    for (struct waiter *w = waiter_next(hub, NULL); w != NULL; w = waiter_next(hub, w))
+        if (w->interruptible)
             return signal_handlers_survey().any;
     return false;
 }

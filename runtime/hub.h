@@ -28,50 +28,54 @@ struct waiter;
 /* Who suspends and resumes: host_native.c, host_foreign.c. */
 struct host {
     /* Suspends the running flow until unpark(w). 0; or an errno value that ends the wait; or -1
-     * when the running flow cannot be suspended. */
+     * when the running flow cannot be suspended. Leaves errno alone. */
     int (*park)(struct hub *hub, struct waiter *w);
     void (*unpark)(struct hub *hub, struct waiter *w);
     /* One pointer of the running flow, freed with `destroy` when that ends. NULL with ENOMEM. */
     void **(*local)(struct hub *hub, void (*destroy)(void *));
     /* What tells the running flow from the others of the thread. */
     void *(*current)(struct hub *hub);
-    /* Room for one waiter in the host's record of the running flow; NULL: it has none. */
+    /* The waiter in the host's record of the running flow; NULL: it has none. */
     struct waiter *(*own_waiter)(struct hub *hub);
+    /* That in the record after the one that w is in, of all the first where w is NULL. */
+    struct waiter *(*next_own)(struct hub *hub, struct waiter *w);
 };
 
 extern const struct host host_native, host_foreign;
 
+/* What every wait touches comes first, in as few cache lines as there is of it. */
 struct hub {
     const struct host *host;
+    struct scheduler *scheduler; /* native host only */
+    struct timers timers;
+    size_t awaited;       /* parked waiters that the loop, or another thread, can wake */
+    size_t cancels;       /* coroutines that somebody wants to end with pthread_cancel() */
+    unsigned char points; /* cancellation points that the running flow is in, one in another */
+    bool hidden;          /* its descriptors are kept from the program (own.h) */
+    bool waits_forever;   /* a call that nothing can end waits, as it would in libc */
+    bool dispatching;     /* foreign host only */
+    struct fdtable fds;
+    struct green_hub_stats stats;
+
     struct loop *loop;
     struct epollset set;
-    struct fdtable fds;
-    struct timers timers;
-    struct list waiters;     /* those parked now */
-    struct waiter *spares;   /* to be used again */
-    struct list lot_waits;   /* those in the parking lot */
-    struct owners *owners;   /* of locks that flows of this thread hold; NULL: none ever did */
-    struct mailbox *mailbox; /* from other threads */
-    size_t awaited;          /* parked waiters that the loop, or another thread, can wake */
-    size_t masked;           /* parked waiters with a signal mask of their own */
-    bool hidden;             /* its descriptors are kept from the program (own.h) */
-    double chore_at;         /* when the host wants to tidy up; INFINITY: there is nothing */
-    bool waits_forever;      /* a call that nothing can end waits, as it would in libc */
-    struct green_hub_stats stats;
+    struct list waiters;       /* those suspended that are in no record of the host's */
+    struct waiter *spares;     /* to be used again */
+    struct list lot_waits;     /* those in the parking lot */
+    struct owners *owners;     /* of locks that flows of this thread hold; NULL: none ever did */
+    struct mailbox *mailbox;   /* from other threads */
     struct closings *closings; /* of descriptors, by other threads */
+    size_t masked;             /* parked waiters with a signal mask of their own */
+    double chore_at;           /* when the host wants to tidy up; INFINITY: there is nothing */
 
     /* Native host only. */
-    struct scheduler *scheduler;
-    size_t threads;         /* coroutines that pthread_create() made, and that have not ended */
-    size_t cancels;         /* those of them that somebody wants to end */
-    unsigned char points;   /* cancellation points that the running flow is in, one in another */
+    size_t threads; /* coroutines that pthread_create() made, and that have not ended */
     struct slice slice;
     struct waiter *leaving; /* the thread's own flow waits for their end */
 
     const struct green_host *foreign; /* foreign host only */
     void *foreign_data;
     void *foreign_local;
-    bool dispatching;
     unsigned unparked; /* ever, modulo its size */
 };
 
@@ -136,6 +140,6 @@ bool hub_wait_mask(struct hub *hub, sigset_t *mask);
 void hub_interrupted(struct hub *hub);
 
 /* Whether a signal handler could still end the wait of somebody. */
-bool hub_awaits_signal(const struct hub *hub);
+bool hub_awaits_signal(struct hub *hub);
 
 #endif

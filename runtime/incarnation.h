@@ -7,6 +7,8 @@
 #ifndef GREEN_INCARNATION_H
 #define GREEN_INCARNATION_H
 
+#include "hot.h"
+
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -37,14 +39,14 @@ static inline bool incarnation_is_closing(const struct incarnation *record)
 {
     unsigned closing = atomic_load(&record->closing);
 
-    return closing != 0 && closing == incarnation_lives(record);
+    return SELDOM(closing != 0) && closing == incarnation_lives(record);
 }
 
 /* incarnation_lives(), for a hub (one bit) that begins to wait: incarnation_end() will name it. Who
  * ends the life adds to it first, and then reads the hubs: of both orders one is seen. */
 static inline unsigned incarnation_watch(struct incarnation *record, uint64_t hub)
 {
-    if ((atomic_load_explicit(&record->hubs, memory_order_relaxed) & hub) == 0)
+    if (SELDOM((atomic_load_explicit(&record->hubs, memory_order_relaxed) & hub) == 0))
         atomic_fetch_or(&record->hubs, hub);
     return incarnation_lives(record);
 }

@@ -7,9 +7,9 @@
 #include "blocking.h"
 #include "hub.h"
 #include "pointer.h"
+#include "suspend.h"
 #include "thread/cancel.h"
 #include "vector.h"
-#include "waiter.h"
 
 #include <poll.h>
 #include <stdbool.h>
@@ -115,8 +115,8 @@ static __attribute__((noinline)) ssize_t send_bytes_on(struct hub *hub, const ch
     return transfer_send_rest(&b, &message, flags, sent < 0 ? 0 : (size_t)sent);
 }
 
-ssize_t transfer_send_bytes(struct hub *hub, const char *call, int fd, const void *buffer,
-                            size_t size, int flags)
+HOT ssize_t transfer_send_bytes(struct hub *hub, const char *call, int fd, const void *buffer,
+                                size_t size, int flags)
 {
     unsigned life = blocking_life(hub, fd);
     int saved = errno;
@@ -125,7 +125,7 @@ ssize_t transfer_send_bytes(struct hub *hub, const char *call, int fd, const voi
     CANCELLATION_POINT(hub);
     hub->stats.optimistic++;
     sent = send(fd, buffer, size, flags | MSG_DONTWAIT);
-    if (!transfer_continues(sent, size))
+    if (!SELDOM(transfer_continues(sent, size)))
         return sent;
     return send_bytes_on(hub, call, fd, (struct iovec){(void *)buffer, size}, flags, sent, life,
                          saved);
@@ -288,43 +288,102 @@ static size_t taken(size_t size, int flags)
     return (flags & MSG_PEEK) != 0 ? 0 : size;
 }
 
+/* Receives as `b` says once its next wait, which has begun or not, has ended. */
+static ssize_t receive_again(struct blocking *b, void *buffer, size_t size, int flags)
+{
+    ssize_t received;
+
+    do
+        received = recv(b->fd, buffer, size, flags | b->dontwait);
+    while (blocking_retry(b, received));
+    if (b->entry != NULL)
+        fd_entry_was_read(b->entry, received, taken(size, flags));
+    return received;
+}
+
 /* With errno as it was before the call. */
 static __attribute__((noinline)) ssize_t receive_waiting(struct hub *hub, const char *call, int fd,
                                                          void *buffer, size_t size, int flags)
 {
     struct blocking b = blocking_after_try(hub, call, fd, POLLIN, SO_RCVTIMEO, errno);
-    ssize_t received;
 
-    if (blocking_wait(&b) != 0)
-        return -1;
-    do
-        received = recv(fd, buffer, size, flags | b.dontwait);
-    while (blocking_retry(&b, received));
-    fd_entry_was_read(b.entry, received, taken(size, flags));
-    return received;
+    hub->stats.optimistic++;
+    return blocking_wait(&b) == 0 ? receive_again(&b, buffer, size, flags) : -1;
 }
 
-/* What was read to its end before is not tried: a stream is reported as readable once it is. The
- * wait is the tail of the call, so that a suspended stack holds less. */
-ssize_t transfer_receive(struct hub *hub, const char *call, int fd, void *buffer, size_t size,
-                         int flags)
+/* After a plain wait that ended with `cause`, or with WAKE_NONE: the try after it gave EAGAIN. */
+static __attribute__((noinline)) ssize_t receive_after(struct hub *hub, const char *call,
+                                                       struct fd_entry *entry, int fd, void *buffer,
+                                                       size_t size, int flags, unsigned life,
+                                                       enum wake cause)
 {
-    struct fd_entry *entry = fdtable_find(&hub->fds, fd);
-    ssize_t received;
-    int saved;
+    struct blocking b = blocking_after_wait(hub, call, entry, fd, POLLIN, SO_RCVTIMEO, life);
 
-    CANCELLATION_POINT(hub);
-    if ((flags & MSG_WAITALL) != 0)
-        return receive_bytes_all(hub, call, fd, (struct iovec){buffer, size}, flags);
-    hub->stats.optimistic++;
+    if ((cause == WAKE_NONE ? blocking_wait(&b) : blocking_conclude(&b, cause)) != 0)
+        return -1;
+    return receive_again(&b, buffer, size, flags);
+}
+
+/* Nobody waited yet. */
+enum { WOULD_BLOCK = -2 };
+
+/* The first try. errno is as it was before where the call has to wait. */
+static __attribute__((noinline)) ssize_t receive_at_once(struct hub *hub, struct fd_entry *entry,
+                                                         int fd, void *buffer, size_t size,
+                                                         int flags)
+{
+    int saved = errno;
+    ssize_t received;
+
     if (fd_entry_is_drained(entry))
-        return receive_waiting(hub, call, fd, buffer, size, flags);
-    saved = errno;
+        return WOULD_BLOCK;
     received = recv(fd, buffer, size, flags | MSG_DONTWAIT);
     if (received < 0 && errno == EAGAIN) {
         errno = saved;
-        return receive_waiting(hub, call, fd, buffer, size, flags);
+        return WOULD_BLOCK;
     }
-    fd_entry_was_read(entry, received, taken(size, flags));
+    hub->stats.optimistic++;
+    if (entry != NULL)
+        fd_entry_was_read(entry, received, taken(size, flags));
     return received;
+}
+
+/* The wait that is made most often, with one frame on the suspended stack. */
+static inline ssize_t receive_plainly(struct hub *hub, const char *call, struct fd_entry *entry,
+                                      int fd, void *buffer, size_t size, int flags)
+{
+    const unsigned life = incarnation_lives(entry->number);
+    enum wake cause = waiter_await(hub, call, entry, true, fd, POLLIN, life);
+    ssize_t received;
+
+    if (OFTEN(cause == WAKE_READY) && OFTEN(closings_try(hub->fds.closings, entry->number, life))) {
+        received = recv(fd, buffer, size, flags | MSG_DONTWAIT);
+        closings_try_end(hub->fds.closings);
+        fd_entry_was_read(entry, received, taken(size, flags));
+        if (OFTEN(received >= 0) || errno != EAGAIN)
+            return received;
+        cause = WAKE_NONE;
+    }
+    return receive_after(hub, call, entry, fd, buffer, size, flags, life, cause);
+}
+
+/* What was read to its end before is not tried: a stream is reported as readable once it is. */
+HOT ssize_t transfer_receive(struct hub *hub, const char *call, int fd, void *buffer, size_t size,
+                             int flags)
+{
+    struct fd_entry *entry = fdtable_find(&hub->fds, fd);
+    bool plain = blocking_is_plain(entry);
+    ssize_t received;
+
+    CANCELLATION_POINT(hub);
+    if (SELDOM((flags & MSG_WAITALL) != 0))
+        return receive_bytes_all(hub, call, fd, (struct iovec){buffer, size}, flags);
+    if (SELDOM(!plain) || SELDOM(!entry->drained)) {
+        received = receive_at_once(hub, entry, fd, buffer, size, flags);
+        if (received != WOULD_BLOCK)
+            return received;
+    }
+    if (OFTEN(plain))
+        return receive_plainly(hub, call, entry, fd, buffer, size, flags);
+    return receive_waiting(hub, call, fd, buffer, size, flags);
 }

@@ -6,70 +6,80 @@
 
 #include "cacheline.h"
 #include "hub.h"
+#include "suspend.h"
 
 #include <errno.h>
 #include <limits.h>
 #include <math.h>
 #include <stdlib.h>
+#include <unistd.h>
 
-/* Of the others, the one that was used last is the one that is in the cache. */
-static struct waiter *take(struct hub *hub)
+_Static_assert(offsetof(struct waiter, link) <= CACHE_LINE, "what every wait changes is one line");
+
+/* --- records ---------------------------------------------------------------------------------- */
+
+static void put_to_rest(struct waiter *w, struct hub *hub)
 {
-    struct waiter *w = hub->host->own_waiter(hub);
+    w->hub = hub;
+    w->single.waiter = w;
+    w->single.entry = NULL;
+    w->fds = &w->single;
+    w->fd_count = 0;
+    w->fd_capacity = 1;
+    w->own_fd = -1;
+    w->taken = w->suspended = false;
+}
 
-    if (w != NULL && !w->taken) {
-        w->taken = true;
+void waiter_init(struct waiter *w, struct hub *hub)
+{
+    put_to_rest(w, hub);
+    w->own = true;
+}
+
+struct waiter *waiter_take_spare(struct hub *hub)
+{
+    struct waiter *w = hub->spares;
+
+    if (w != NULL) {
+        hub->spares = w->next_spare;
         return w;
     }
-    w = hub->spares;
-    if (w != NULL)
-        hub->spares = w->next_spare;
-    else
-        w = cacheline_alloc(sizeof *w);
-    if (w != NULL)
-        w->own = false;
+    w = cacheline_alloc(sizeof *w);
+    if (w == NULL)
+        return NULL;
+    put_to_rest(w, hub);
+    w->own = false;
     return w;
 }
 
-static void put_back(struct waiter *w)
+void waiter_put_back_spare(struct waiter *w)
 {
-    struct hub *hub = w->hub;
-
-    w->taken = false;
-    if (w->own)
-        return;
-    w->next_spare = hub->spares;
-    hub->spares = w;
+    w->next_spare = w->hub->spares;
+    w->hub->spares = w;
 }
 
 static int make_room(struct waiter *w, size_t fds)
 {
-    w->fds = fds > UINT_MAX ? NULL : reallocarray(NULL, fds, sizeof(struct fd_wait));
+    struct fd_wait *room = fds > UINT_MAX ? NULL : reallocarray(NULL, fds, sizeof(struct fd_wait));
+
+    if (room == NULL) {
+        errno = ENOMEM;
+        return -1;
+    }
+    w->fds = room;
     w->fd_capacity = (unsigned)fds;
-    if (w->fds != NULL)
-        return 0;
-    errno = ENOMEM;
-    return -1;
+    return 0;
 }
 
 struct waiter *waiter_create(struct hub *hub, const char *call, size_t fds)
 {
-    struct waiter *w = take(hub);
+    struct waiter *w = waiter_take(hub);
 
     if (w == NULL)
         return NULL;
-    list_init(&w->link);
-    w->hub = hub;
-    w->call = call;
-    w->fds = &w->single;
-    w->fd_count = 0;
-    w->fd_capacity = 1;
-    w->cause = WAKE_NONE;
-    w->error = 0;
-    w->own_fd = -1;
-    w->interruptible = w->restartable = w->remote = w->masked = w->bound = w->brief = false;
+    waiter_begin(w, call);
     if (fds > 1 && make_room(w, fds) != 0) {
-        put_back(w);
+        waiter_put_back(w);
         return NULL;
     }
     return w;
@@ -86,8 +96,36 @@ void waiter_destroy(struct waiter *w)
     unwatch(w);
     if (w->fds != &w->single)
         free(w->fds);
-    put_back(w);
+    w->fds = &w->single;
+    w->fd_capacity = 1;
+    w->own_fd = -1;
+    waiter_put_back(w);
 }
+
+void waiter_drop(struct waiter *w)
+{
+    if (w->own_fd >= 0)
+        close(w->own_fd);
+    if (!w->own)
+        list_remove(&w->link);
+    w->suspended = false;
+    waiter_destroy(w);
+}
+
+/* Those in the hub's list come first, then the host's own. */
+struct waiter *waiter_next(struct hub *hub, struct waiter *w)
+{
+    struct list *link = w == NULL ? hub->waiters.next : w->own ? &hub->waiters : w->link.next;
+
+    if (link != &hub->waiters)
+        return list_entry(link, struct waiter, link);
+    w = hub->host->next_own(hub, w != NULL && w->own ? w : NULL);
+    while (w != NULL && !w->suspended)
+        w = hub->host->next_own(hub, w);
+    return w;
+}
+
+/* --- waits ------------------------------------------------------------------------------------ */
 
 int waiter_watch(struct waiter *w, int fd, short events)
 {
@@ -103,56 +141,20 @@ int waiter_watch(struct waiter *w, int fd, short events)
     wait->waiter = w;
     wait->fd = fd;
     wait->events = events;
-    if (fdtable_add(&w->hub->fds, entry, wait) != 0)
+    if (fdtable_add(&w->hub->fds, entry, fd_entry_is_trusted(entry), wait) != 0)
         return -1;
     w->fd_count++;
     return 0;
 }
 
-/* A foreign host hears when the first call parks, and when none is parked any more. */
-static void tell_host(struct hub *hub, size_t before)
+void waiter_tell_host(const struct hub *hub)
 {
-    if (hub->foreign != NULL && hub->foreign->waiting != NULL &&
-        (before == 0) != (hub->stats.waiting == 0))
+    if (hub->foreign != NULL && hub->foreign->waiting != NULL)
         hub->foreign->waiting(hub->foreign_data, hub->stats.waiting != 0);
 }
 
-static void enter(struct waiter *w, bool awaited)
+void waiter_not_suspended(struct hub *hub, struct waiter *w, int error)
 {
-    struct hub *hub = w->hub;
-
-    list_append(&hub->waiters, &w->link);
-    hub->masked += w->masked;
-    hub->awaited += awaited;
-    hub->stats.parked++;
-    w->points = hub->points;
-    hub->points = 0;
-    tell_host(hub, hub->stats.waiting++);
-}
-
-static void leave(struct waiter *w, bool awaited)
-{
-    struct hub *hub = w->hub;
-
-    tell_host(hub, hub->stats.waiting--);
-    hub->points = w->points;
-    hub->masked -= w->masked;
-    hub->awaited -= awaited;
-    list_remove(&w->link);
-}
-
-/* Suspends, and takes back whatever was set up for the wait. */
-static void suspend(struct waiter *w)
-{
-    bool awaited = w->bound || w->remote || w->fd_count > 0;
-    struct hub *hub = w->hub;
-    int error;
-
-    enter(w, awaited);
-    error = hub->host->park(hub, w);
-    leave(w, awaited);
-    if (error == 0)
-        return;
     w->cause = error == -1 ? WAKE_REFUSED : WAKE_FAILED;
     w->error = error;
     if (error == -1) {
@@ -171,20 +173,27 @@ static int set_timer(struct waiter *w, double deadline)
     return 0;
 }
 
+static void park_until(struct waiter *w, double deadline)
+{
+    struct hub *hub = w->hub;
+
+    if (deadline < (double)INFINITY && set_timer(w, deadline) != 0) {
+        waiter_fail(w, ENOMEM);
+        return;
+    }
+    hub->masked += w->masked;
+    waiter_suspend(hub, w, w->bound || w->remote || w->fd_count > 0);
+    hub->masked -= w->masked;
+    if (w->bound)
+        timers_remove(&hub->timers, &w->timer);
+}
+
 enum wake waiter_park(struct waiter *w, double deadline)
 {
-    if (w->cause == WAKE_NONE) {
-        if (deadline < (double)INFINITY && set_timer(w, deadline) != 0)
-            waiter_fail(w, ENOMEM);
-        else
-            suspend(w);
-        if (w->bound)
-            timers_remove(&w->hub->timers, &w->timer);
-    }
+    if (w->cause == WAKE_NONE)
+        park_until(w, deadline);
     unwatch(w);
-    if (w->cause == WAKE_FAILED)
-        errno = w->error;
-    return w->cause;
+    return waiter_end_of(w);
 }
 
 /* Woken, but not running yet, and about to look at its descriptors again. */
@@ -193,15 +202,15 @@ static bool looks_again(const struct waiter *w)
     return w->cause == WAKE_READY || w->cause == WAKE_DEADLINE;
 }
 
-void waiter_wake(struct waiter *w, enum wake cause)
+HOT void waiter_wake_in(struct hub *hub, struct waiter *w, enum wake cause)
 {
     if (cause == WAKE_CLOSED && looks_again(w))
         w->cause = cause;
     if (w->cause != WAKE_NONE)
         return;
     w->cause = cause;
-    if (!list_empty(&w->link))
-        w->hub->host->unpark(w->hub, w);
+    if (w->suspended)
+        hub->host->unpark(hub, w);
 }
 
 void waiter_fail(struct waiter *w, int error)

@@ -11,6 +11,7 @@
 #ifndef GREEN_THREAD_CANCEL_H
 #define GREEN_THREAD_CANCEL_H
 
+#include "hot.h"
 #include "hub.h"
 
 #include <stdbool.h>
@@ -37,7 +38,7 @@ void cancel_at_once(struct hub *hub);
 
 static inline struct hub *cancel_enter(struct hub *hub)
 {
-    if (hub->cancels != 0)
+    if (SELDOM(hub->cancels != 0))
         cancel_at_entry(hub);
     hub->points++;
     return hub;
@@ -46,7 +47,7 @@ static inline struct hub *cancel_enter(struct hub *hub)
 static inline void cancel_leave(struct hub *const *hub)
 {
     (*hub)->points--;
-    if ((*hub)->cancels != 0)
+    if (SELDOM((*hub)->cancels != 0))
         cancel_at_exit(*hub);
 }
 

@@ -127,7 +127,8 @@ START_TEST(hooked_changes_are_heeded)
     ck_assert_int_eq(greenify_connect(fd, (struct sockaddr *)&address, address_size), 0);
     peer = accept(listener, NULL, NULL);
     ck_assert_int_eq(greenify_setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &little, sizeof little), 0);
-    ck_assert_int_eq(receive_error(fd), EAGAIN);
+    for (int i = 0; i < 2; i++) /* it is asked for, then it is known */
+        ck_assert_int_eq(receive_error(fd), EAGAIN);
     little.tv_usec = 0;
     ck_assert_int_eq(greenify_setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &little, sizeof little), 0);
     ck_assert_int_eq(greenify_ioctl(fd, FIONBIO, &one), 0);

@@ -34,7 +34,7 @@ static void open_at(int fd)
 static void set_up(void)
 {
     ck_assert_int_eq(epollset_init(&set), 0);
-    fdtable_init(&table, &set, closings_open(&set));
+    fdtable_init(&table, NULL, &set, closings_open(&set));
     for (int i = 0; i < 3; i++)
         list_init(&waiters[i].link);
     for (int fd = FIRST; fd <= LAST; fd++)
@@ -52,7 +52,7 @@ static int add(int i, int fd, short events)
     struct fd_entry *entry = fdtable_entry(&table, fd);
 
     waits[i] = (struct fd_wait){.waiter = &waiters[i], .fd = fd, .events = events};
-    return entry == NULL ? -1 : fdtable_add(&table, entry, &waits[i]);
+    return entry == NULL ? -1 : fdtable_add(&table, entry, fd_entry_is_trusted(entry), &waits[i]);
 }
 
 static short told(int fd)

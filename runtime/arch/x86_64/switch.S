@@ -6,7 +6,7 @@
  */
 #include "frame.inc"
 
-        .text
+        .section .text.hot, "ax", @progbits
         .globl  green_context_switch
         .hidden green_context_switch
         .type   green_context_switch, @function
