@@ -24,7 +24,6 @@ PYTHON = "/usr/bin/python3"
 SCENES = os.path.join(os.path.dirname(os.path.abspath(__file__)), "client_greenlets.py")
 KILLS = 20
 CERTIFICATES = 40
-TICKER_LIMIT = 0.05  # seconds that a ticker may be late
 # A library that blocks its thread makes the ticker late by a wait, and by each wait the longer.
 TICKER_SLACK = clients.WAIT * 0.8
 ENDING = 20  # seconds; some libraries say goodbye to their server when a call has failed
@@ -99,11 +98,11 @@ class Clients(support.EndToEnd):
     def assert_at_once(self, where, run):
         """`run` is repeated while the machine seems to do something else, too."""
         serial = self.serial_seconds()
-        best = None
+        most, best = serial / 3 * self.connections * 0.8, None
         for _ in range(support.TRIES):
             seen = run()
             best = min(best or seen, seen, key=lambda one: one["own"])
-            if best["own"] < TICKER_LIMIT:
+            if best["own"] < TICKER_SLACK and best["seconds"] < most:
                 break
         support.figure(
             f"{self.kind.title}, {where}: {self.connections} at once {best['seconds']:.3f} s"
@@ -111,7 +110,7 @@ class Clients(support.EndToEnd):
             f" {best['late'] * 1e3:.1f} ms late, {best['own'] * 1e3:.1f} ms where others did not"
             f" have the processor meanwhile (in a thread of its own {best['elsewhere'] * 1e3:.1f}"
             " ms)")
-        self.assertLess(best["seconds"], serial / 3 * self.connections * 0.8)
+        self.assertLess(best["seconds"], most)
         self.assertLess(best["own"], TICKER_SLACK)
         self.assertGreater(best["ticks"], 0)
 
