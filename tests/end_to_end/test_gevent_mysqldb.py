@@ -82,7 +82,7 @@ class MySQLdb(support.EndToEnd):
         seen = self.scene("read_timeouts")
         alone = self.scene("plain-read_timeouts", self.plain)
         self.assertEqual(seen["codes"], alone["codes"])
-        self.assertLess(seen["seconds"], alone["seconds"] / 4)
+        self.assertLess(seen["seconds"], alone["seconds"] / 2)
         self.assertGreater(seen["seconds"], 0.99)
 
     def test_errors(self):
