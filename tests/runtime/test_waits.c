@@ -307,6 +307,28 @@ START_TEST(a_kill_after_the_wake_up_counts_for_the_next_wait)
 }
 END_TEST
 
+/* How many of its waits failed. */
+static void *sleep_twice(void *unused)
+{
+    intptr_t failed = 0;
+
+    (void)unused;
+    for (int i = 0; i < 2; i++)
+        failed += green_sleep(0.001) != 0;
+    return (void *)failed;
+}
+
+START_TEST(a_kill_before_a_wait_counts_for_one)
+{
+    green_t *g = green_spawn(sleep_twice, NULL);
+    void *failed = NULL;
+
+    ck_assert_int_eq(green_kill(g, EXDEV), 0); /* before it has run at all */
+    ck_assert_int_eq(green_join(g, &failed, -1), 0);
+    ck_assert_int_eq((intptr_t)failed, 1);
+}
+END_TEST
+
 START_TEST(wait_fd_tells_revents_and_timeouts)
 {
     make_pair();
@@ -565,6 +587,7 @@ int main(void)
         closed_behind_the_hub_and_reported_under_its_number,
         a_kill_ends_one_call_only,
         a_kill_after_the_wake_up_counts_for_the_next_wait,
+        a_kill_before_a_wait_counts_for_one,
         wait_fd_tells_revents_and_timeouts,
         a_signal_that_a_mask_lets_in_is_never_lost,
         a_signal_that_a_mask_lets_in_ends_the_sleep_of_the_hub,
