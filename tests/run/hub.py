@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Runs a program as it is, and from its first instruction under a hub."""
 import os
+import re
 import subprocess
 import unittest
 
@@ -22,7 +23,10 @@ class Comparison(unittest.TestCase):
         return done.returncode, done.stdout, done.stderr
 
     def both(self, *command, **options):
-        """The same under a hub, after it was compared with what the program does alone."""
+        """The same under a hub, after it was compared with what the program does alone. How long
+        curl took until it failed is a matter of the machine."""
         results = [self.run_as(kind, *command, **options) for kind in KINDS]
-        self.assertEqual(results[0], results[1])
+        plain, hub = ([re.sub(r" after \d+ ms:", " after some ms:", str(part)) for part in result]
+                      for result in results)
+        self.assertEqual(plain, hub)
         return results[1]
