@@ -4,12 +4,12 @@
  */
 #include "green.h"
 #include "hook.h"
+#include "hub.h"
 #include "support.h"
 
 #include <poll.h>
 #include <stdbool.h>
 #include <stdint.h>
-#include <time.h>
 #include <unistd.h>
 
 enum { WORKERS = 10, ROUNDS = 3 };
@@ -20,21 +20,14 @@ enum { WORKERS = 10, ROUNDS = 3 };
 static unsigned turns;
 static bool stopped;
 
-/* It stands still where a virtual machine has lost the processor that moves it. */
-static double now_coarsely(void)
-{
-    struct timespec time;
-
-    clock_gettime(CLOCK_MONOTONIC_COARSE, &time);
-    return (double)time.tv_sec + (double)time.tv_nsec * 1e-9;
-}
-
+/* By the coarse clock, which stands still where a virtual machine has lost the processor that moves
+ * it. */
 static void work(void)
 {
-    double end = now_coarsely() + WORK_SECONDS;
+    double end = hub_now_coarsely() + WORK_SECONDS;
 
     turns++;
-    while (now_coarsely() < end)
+    while (hub_now_coarsely() < end)
         continue;
 }
 
