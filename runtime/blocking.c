@@ -66,11 +66,11 @@ static const int errors[] = {
 /* Another thread may close the descriptor at any moment, but not during a try that never waits. */
 int blocking_try(struct blocking *b)
 {
-    if (b->dontwait != 0)
-        closings_try_begin(b->hub->fds.closings);
-    if (b->life == blocking_life(b->hub, b->fd))
+    const struct incarnation *number = blocking_number(b->hub, b->fd);
+
+    if (b->dontwait != 0 ? closings_try(b->hub->fds.closings, number, b->life)
+                         : b->life == incarnation_lives(number))
         return 0;
-    closings_try_end(b->hub->fds.closings);
     return is_over();
 }
 

@@ -39,12 +39,18 @@ struct blocking {
     double deadline;        /* with it */
 };
 
-/* What a call is for whose first try may do a part of it: asked before that. */
-static inline unsigned blocking_life(struct hub *hub, int fd)
+/* The record of fd's number. */
+static inline const struct incarnation *blocking_number(struct hub *hub, int fd)
 {
     const struct fd_entry *entry = fdtable_find(&hub->fds, fd);
 
-    return entry != NULL ? incarnation_lives(entry->number) : incarnation_life(fd);
+    return entry != NULL ? entry->number : incarnation_record(fd);
+}
+
+/* What a call is for whose first try may do a part of it: asked before that. */
+static inline unsigned blocking_life(struct hub *hub, int fd)
+{
+    return incarnation_lives(blocking_number(hub, fd));
 }
 
 /* For a call whose first try was made by the caller, counted in hub->stats.optimistic, and gave

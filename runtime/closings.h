@@ -10,6 +10,7 @@
 #ifndef GREEN_CLOSINGS_H
 #define GREEN_CLOSINGS_H
 
+#include "hot.h"
 #include "incarnation.h"
 #include "remote_fence.h"
 
@@ -50,19 +51,22 @@ static inline void closings_try_begin(struct closings *closings)
                        atomic_load_explicit(&closings->tries, memory_order_relaxed) | 1);
 }
 
-/* Begins a try where the life is still `life`. */
-static inline bool closings_try(struct closings *closings, const struct incarnation *number,
-                                unsigned life)
-{
-    closings_try_begin(closings);
-    return life == incarnation_lives(number);
-}
-
 static inline void closings_try_end(struct closings *closings)
 {
     unsigned tries = atomic_load_explicit(&closings->tries, memory_order_relaxed);
 
     atomic_store_explicit(&closings->tries, tries + (tries & 1), memory_order_release);
+}
+
+/* Begins a try if the life is still `life`. */
+static inline bool closings_try(struct closings *closings, const struct incarnation *number,
+                                unsigned life)
+{
+    closings_try_begin(closings);
+    if (OFTEN(life == incarnation_lives(number)))
+        return true;
+    closings_try_end(closings);
+    return false;
 }
 
 #endif

@@ -41,7 +41,7 @@ static void tell(struct hub *hub, int fd, uint64_t hubs)
     if (hub != NULL)
         fdtable_close(&hub->fds, fd);
     if (hubs != 0)
-        closings_tell(hubs, hub != NULL ? hub->closings : NULL, fd);
+        closings_tell(hubs, hub != NULL ? hub->fds.closings : NULL, fd);
 }
 
 void descriptor_gone(struct hub *hub, int fd)

@@ -74,7 +74,7 @@ static inline void fd_entry_was_read(struct fd_entry *entry, ssize_t result, siz
 struct fdtable {
     struct hub *hub;
     struct epollset *set;
-    struct closings *closings;
+    struct closings *closings; /* of descriptors, by other threads */
     struct fd_entry **entries; /* by descriptor; NULL: nothing is known of it */
     int size;
     int *relied; /* descriptors whose entry says so; room for all */

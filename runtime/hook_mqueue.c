@@ -38,10 +38,8 @@ enum outcome { AGAIN, FAILED, BLOCKS };
 /* Another thread may close the queue at any moment, but not during a try. */
 static enum outcome begin_try(struct hub *hub, mqd_t queue, unsigned life)
 {
-    closings_try_begin(hub->closings);
-    if (life == incarnation_life(queue))
+    if (closings_try(hub->fds.closings, incarnation_record(queue), life))
         return AGAIN;
-    closings_try_end(hub->closings);
     errno = EBADF;
     return FAILED;
 }
@@ -89,7 +87,7 @@ static ssize_t receive(struct hub *hub, const char *call, mqd_t queue, char *buf
     CANCELLATION_POINT(hub);
     while (outcome == AGAIN) {
         done = mq_timedreceive(queue, buffer, size, priority, &long_over);
-        closings_try_end(hub->closings);
+        closings_try_end(hub->fds.closings);
         if (done != -1)
             errno = saved;
         if (done != -1 || errno != ETIMEDOUT)
@@ -130,7 +128,7 @@ static int send_message(struct hub *hub, const char *call, mqd_t queue, const ch
     CANCELLATION_POINT(hub);
     while (outcome == AGAIN) {
         result = mq_timedsend(queue, message, size, priority, &long_over);
-        closings_try_end(hub->closings);
+        closings_try_end(hub->fds.closings);
         if (result == 0)
             errno = saved;
         if (result == 0 || errno != ETIMEDOUT)

@@ -88,7 +88,7 @@ static int poll_waiting(struct hub *hub, const char *call, struct pollfd *fds, n
         enum wake cause;
 
         ready = mask == NULL ? poll(fds, count, 0) : ppoll(fds, count, &at_once, mask);
-        closings_try_end(hub->closings);
+        closings_try_end(hub->fds.closings);
         if (ready != 0)
             break;
         cause = pollset_park(hub, call, fds, count, deadline, mask);
@@ -102,7 +102,7 @@ static int poll_waiting(struct hub *hub, const char *call, struct pollfd *fds, n
         }
         if (cause == WAKE_DEADLINE) {
             ready = poll(fds, count, 0);
-            closings_try_end(hub->closings);
+            closings_try_end(hub->fds.closings);
             break;
         }
     }
@@ -280,14 +280,14 @@ static int selection_wait(struct hub *hub, const char *call, struct selection *s
         int ready = selection_look(selection, &at_once, mask);
         enum wake cause;
 
-        closings_try_end(hub->closings);
+        closings_try_end(hub->fds.closings);
         if (ready != 0)
             return ready;
         selection_drop_unopened(selection);
         cause = pollset_park(hub, call, selection->fds, selection->count, deadline, mask);
         if (cause == WAKE_DEADLINE) {
             ready = selection_look(selection, &at_once, NULL);
-            closings_try_end(hub->closings);
+            closings_try_end(hub->fds.closings);
             return ready;
         }
         if (cause == WAKE_REFUSED)
@@ -368,7 +368,7 @@ static int epoll_waiting(struct hub *hub, const char *call, int set, struct epol
         int ready = epoll_pwait(set, events, room, 0, mask);
         enum wake cause;
 
-        closings_try_end(hub->closings);
+        closings_try_end(hub->fds.closings);
         if (ready != 0)
             return ready;
         cause = pollset_park(hub, call, &fd, 1, deadline, mask);
@@ -381,7 +381,7 @@ static int epoll_waiting(struct hub *hub, const char *call, int set, struct epol
         errno = saved;
         if (cause == WAKE_DEADLINE || cause == WAKE_REFUSED) {
             ready = epoll_wait(set, events, room, 0);
-            closings_try_end(hub->closings);
+            closings_try_end(hub->fds.closings);
             return ready;
         }
     }

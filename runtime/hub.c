@@ -103,17 +103,16 @@ struct hub *hub_create(const struct host *host, struct loop *(*create_loop)(stru
     if (hub->loop == NULL)
         goto no_loop;
     hub->mailbox = mailbox_create(&hub->set);
-    hub->closings = closings_open(&hub->set);
-    if (hub->mailbox == NULL || hub->closings == NULL)
+    fdtable_init(&hub->fds, hub, &hub->set, closings_open(&hub->set));
+    if (hub->mailbox == NULL || hub->fds.closings == NULL)
         goto no_memory;
-    fdtable_init(&hub->fds, hub, &hub->set, hub->closings);
     if (register_thread(hub) != 0)
         goto no_memory;
     hub_of_thread = hub;
     return hub;
 
 no_memory:
-    closings_close(hub->closings);
+    closings_close(hub->fds.closings);
     mailbox_close(hub->mailbox);
     hub->loop->ops->destroy(hub->loop);
 no_loop:
@@ -168,7 +167,7 @@ void hub_destroy(struct hub *hub)
     if (hub->hidden)
         own_clear();
     lot_finish(hub);
-    closings_close(hub->closings);
+    closings_close(hub->fds.closings);
     mailbox_close(hub->mailbox);
     owners_destroy(hub->owners);
     free_waiters(hub);

@@ -19,7 +19,6 @@
 #include <signal.h>
 #include <stdbool.h>
 
-struct closings;
 struct mailbox;
 struct owners;
 struct scheduler;
@@ -59,14 +58,13 @@ struct hub {
 
     struct loop *loop;
     struct epollset set;
-    struct list waiters;       /* those suspended that are in no record of the host's */
-    struct waiter *spares;     /* to be used again */
-    struct list lot_waits;     /* those in the parking lot */
-    struct owners *owners;     /* of locks that flows of this thread hold; NULL: none ever did */
-    struct mailbox *mailbox;   /* from other threads */
-    struct closings *closings; /* of descriptors, by other threads */
-    size_t masked;             /* parked waiters with a signal mask of their own */
-    double chore_at;           /* when the host wants to tidy up; INFINITY: there is nothing */
+    struct list waiters;     /* those suspended that are in no record of the host's */
+    struct waiter *spares;   /* to be used again */
+    struct list lot_waits;   /* those in the parking lot */
+    struct owners *owners;   /* of locks that flows of this thread hold; NULL: none ever did */
+    struct mailbox *mailbox; /* from other threads */
+    size_t masked;           /* parked waiters with a signal mask of their own */
+    double chore_at;         /* when the host wants to tidy up; INFINITY: there is nothing */
 
     /* Native host only. */
     size_t threads; /* coroutines that pthread_create() made, and that have not ended */

@@ -101,10 +101,10 @@ static int begin_look(const struct waiter *w, size_t watched, struct pollfd *fds
 {
     if (watched == 0)
         return 0;
-    closings_try_begin(w->hub->closings);
+    closings_try_begin(w->hub->fds.closings);
     if (!mark_closed(w, watched, fds, count))
         return 0;
-    closings_try_end(w->hub->closings);
+    closings_try_end(w->hub->fds.closings);
     return -1;
 }
 

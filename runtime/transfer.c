@@ -125,7 +125,7 @@ HOT ssize_t transfer_send_bytes(struct hub *hub, const char *call, int fd, const
     CANCELLATION_POINT(hub);
     hub->stats.optimistic++;
     sent = send(fd, buffer, size, flags | MSG_DONTWAIT);
-    if (!SELDOM(transfer_continues(sent, size)))
+    if (OFTEN(!transfer_continues(sent, size)))
         return sent;
     return send_bytes_on(hub, call, fd, (struct iovec){(void *)buffer, size}, flags, sent, life,
                          saved);

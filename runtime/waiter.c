@@ -22,7 +22,6 @@ static void put_to_rest(struct waiter *w, struct hub *hub)
 {
     w->hub = hub;
     w->single.waiter = w;
-    w->single.entry = NULL;
     w->fds = &w->single;
     w->fd_count = 0;
     w->fd_capacity = 1;
