@@ -138,7 +138,7 @@ MUTANTS = [
     Mutant("told-hub-is-not-woken", "runtime/closings.c",
            "        epollset_wake(set);\n", "", ["fdtable", "elsewhere"]),
     Mutant("try-without-a-look-at-the-life", "runtime/closings.h",
-           "    if (OFTEN(life == incarnation_lives(number)))", "    if (number != NULL || life == 0)", ["elsewhere", "numbers"]),
+           "    if (OFTEN(life == incarnation_lives(number)))", "    if (incarnation_lives(number) + life != 0)", ["elsewhere", "numbers"]),
     Mutant("close-waits-for-no-try", "runtime/closings.c",
            "            await_try(&record->closings);", "            (void)await_try;",
            ["numbers"]),
